@@ -1,0 +1,26 @@
+# PG_CONFIG chooses the server to build for, as with any PostgreSQL extension; without it, the newest one with headers.
+export PG_CONFIG SUITE TESTS
+
+help:
+	@echo 'make demo          install what is missing, build, and see token_auth at work on a scratch cluster'
+	@echo 'make demo-stop     stop that cluster and remove it'
+	@echo 'make test          run all tests; SUITE="rules regress isolation cluster" and TESTS="name ..." choose'
+	@echo 'make lint          check formatting, run the lints'
+	@echo 'make setup         only install what the build needs (PostgreSQL, clang, cargo-pgrx)'
+	@echo 'make install       build, and install into the server of PG_CONFIG'
+	@echo 'make installcheck  test the installed extension on the running server of PGHOST, PGPORT, PGUSER'
+	@echo 'make clean         stop the demo, remove everything that was built'
+
+setup install lint test demo:
+	@scripts/$@.sh
+
+installcheck:
+	@scripts/test.sh installcheck
+
+demo-stop:
+	@scripts/demo.sh stop
+
+clean:
+	@scripts/clean.sh
+
+.PHONY: help setup install lint test demo installcheck demo-stop clean

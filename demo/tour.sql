@@ -1,0 +1,131 @@
+\set ON_ERROR_STOP on
+\set ECHO none
+-- make demo runs this and shows it with its results; lines that begin with a backslash, and these, are not shown.
+\pset pager off
+\pset footer off
+SET timezone TO 'UTC';
+SET client_min_messages TO notice;
+\echo
+\set ECHO all
+--
+-- 1. An account: the customer whose tokens these are
+--
+CREATE EXTENSION token_auth;
+SELECT token_auth.create_account('Acme') AS account \gset
+SELECT id, name, profile FROM token_auth.account;
+--
+-- 2. Two domains. Each brings a token of its own; a secret is shown once, when it is made, and kept nowhere
+--
+SELECT * FROM token_auth.create_domain(:account, 'news.example');
+SELECT * FROM token_auth.create_domain(:account, 'shop.example') \gset shop_
+--
+-- 3. Tokens for different jobs. (\gset keeps what a row returns in psql, as a backend would keep it in a variable)
+--
+SELECT * FROM token_auth.create_token(:account, 'newsletter', '{email:send}', domain => 'news.example') \gset mailer_
+SELECT * FROM token_auth.create_token(:account, 'dashboard', '{*:read}', all_domains => true) \gset reader_
+SELECT * FROM token_auth.create_token(:account, 'trial', '{email:*}', all_domains => true,
+                                      expires_at => clock_timestamp() + interval '1 second') \gset trial_
+SELECT name, hint, access FROM token_auth.tokens ORDER BY id;
+--
+-- 4. A backend asks once per request: is this secret good for this scope on this domain?
+--
+\x on
+SELECT * FROM token_auth.verify_token(:'mailer_secret', 'email:send', 'news.example');
+\x off
+--
+-- 5. Pause a token, and it is refused at once; resume it, and it works again
+--
+\o /dev/null
+SELECT token_auth.pause_token(:mailer_token_id);
+\o
+SELECT valid, code FROM token_auth.verify_token(:'mailer_secret', 'email:send', 'news.example');
+\o /dev/null
+SELECT token_auth.resume_token(:mailer_token_id);
+\o
+SELECT valid, code FROM token_auth.verify_token(:'mailer_secret', 'email:send', 'news.example');
+--
+-- 6. Every answer there is: a token is deleted, one is paused, and the trial has expired
+--
+SELECT * FROM token_auth.create_token(:account, 'mistake', '{email:send}', all_domains => true) \gset gone_
+\o /dev/null
+SELECT token_auth.delete_token(:gone_token_id);
+SELECT token_auth.pause_token(:reader_token_id);
+SELECT pg_sleep_until(:'trial_expires_at');
+\o
+SELECT ask.question, answer.valid, answer.code
+  FROM (VALUES
+        (1, 'a secret with a typo',            :'mailer_secret' || 'x', 'email:send', 'news.example'),
+        (2, 'a deleted token',                 :'gone_secret',          'email:send', 'news.example'),
+        (3, 'a paused token',                  :'reader_secret',        'email:read', 'news.example'),
+        (4, 'past its expiry',                 :'trial_secret',         'email:send', 'news.example'),
+        (5, 'the newsletter, elsewhere',       :'mailer_secret',        'email:send', 'shop.example'),
+        (6, 'the newsletter, doing more',      :'mailer_secret',        'email:read', 'news.example'),
+        (7, 'the newsletter, doing its job',   :'mailer_secret',        'email:send', 'news.example')
+       ) AS ask (nr, question, secret, scope, domain),
+       token_auth.verify_token(ask.secret, ask.scope, ask.domain) AS answer
+ ORDER BY ask.nr;
+--
+-- 7. Reset: a new secret now, while the old one is good for 12 hours more, so that nothing stops working
+--
+SELECT * FROM token_auth.reset_token(:mailer_token_id) \gset new_
+SELECT 'old' AS secret, valid, code, expires_at::timestamptz(0)
+  FROM token_auth.verify_token(:'mailer_secret', 'email:send', 'news.example')
+UNION ALL
+SELECT 'new', valid, code, expires_at::timestamptz(0)
+  FROM token_auth.verify_token(:'new_secret', 'email:send', 'news.example');
+--
+-- 8. The last token of a domain cannot be deleted, by this function or by any other SQL
+--
+\set ON_ERROR_STOP off
+SELECT token_auth.delete_token(:shop_token_id);
+\set ON_ERROR_STOP on
+\set ECHO none
+-- The refusal is what this step shows: anything else ends the tour.
+SELECT :'LAST_ERROR_SQLSTATE' <> '23001' AS not_refused \gset
+\if :not_refused
+DO $$ BEGIN RAISE EXCEPTION 'the deletion of the last token was not refused'; END $$;
+\endif
+\set ECHO all
+--
+-- 9. The list, as an administrator sees it: never a secret
+--
+SELECT id, name, domain, hint, status, access, expires_at::timestamptz(0) FROM token_auth.tokens ORDER BY id;
+--
+-- 10. The background worker removes what has expired. The default profile keeps it for a while;
+--     a copy of it under a name of our own keeps it no longer
+--
+INSERT INTO token_auth.profile
+SELECT copy.*
+  FROM token_auth.profile AS original,
+       jsonb_populate_record(original, '{"name": "tidy", "builtin": false, "expired_retention": "0"}') AS copy
+ WHERE original.name = 'default';
+\o /dev/null
+SELECT token_auth.set_account_profile(:account, 'tidy');
+\o
+SELECT name, expires_at FROM token_auth.create_token(:account, 'two seconds', '{*}', all_domains => true,
+                                                     expires_at => clock_timestamp() + interval '2 seconds');
+-- Watching that token:
+\set ECHO none
+DO $$
+DECLARE
+    began  timestamptz := clock_timestamp();
+    seen   text := '';
+    status text;
+BEGIN
+    LOOP
+        status := coalesce((SELECT t.status FROM token_auth.tokens AS t WHERE t.name = 'two seconds'), 'removed by the worker');
+        IF status <> seen THEN
+            RAISE NOTICE '    after % s: %', round(extract(epoch FROM clock_timestamp() - began), 1), status;
+            seen := status;
+        END IF;
+        EXIT WHEN status = 'removed by the worker';
+        IF clock_timestamp() > began + interval '30 seconds' THEN
+            RAISE EXCEPTION 'the worker has not removed the token within 30 seconds';
+        END IF;
+        COMMIT;
+        PERFORM pg_sleep(0.1);
+    END LOOP;
+END $$;
+\set ECHO all
+-- And the list is tidy: the trial is gone, too
+SELECT id, name, domain, hint, status FROM token_auth.tokens ORDER BY id;

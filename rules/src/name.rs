@@ -1,0 +1,119 @@
+//! Names: what is a name, and how tokens that nobody named are called.
+
+/// The longest name, in characters.
+pub const MAX_LENGTH: usize = 255;
+
+/// Why a text is not a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NameError {
+    Blank,
+    TooLong,
+    ControlCharacter,
+}
+
+/// Whether `text` is a name: not blank, at most [`MAX_LENGTH`] characters, no control character.
+pub fn check(text: &str) -> Result<(), NameError> {
+    // A character is 4 bytes at most: no need to count the characters of a megabyte.
+    if text.len() > 4 * MAX_LENGTH || text.chars().count() > MAX_LENGTH {
+        Err(NameError::TooLong)
+    } else if text.trim().is_empty() {
+        Err(NameError::Blank)
+    } else if text.chars().any(char::is_control) {
+        Err(NameError::ControlCharacter)
+    } else {
+        Ok(())
+    }
+}
+
+/// The form under which domain names are compared: ASCII letters in lower case, as `lower(name COLLATE "C")` has it.
+pub fn fold(domain: &str) -> String {
+    domain.to_ascii_lowercase()
+}
+
+/// The name of the token that a new domain brings: `<domain> token <id>`.
+pub fn of_domain_token(domain: &str, id: i64) -> String {
+    numbered(domain, &format!(" token {id}"))
+}
+
+/// The name of the token that takes over after a reset: that of the old one, with the new id at the end.
+/// A number at the end goes only if it is the old token's own id.
+pub fn after_reset(name: &str, old_id: i64, new_id: i64) -> String {
+    let own_number = old_id.to_string();
+    let base = match name.rsplit_once(' ') {
+        Some((base, last)) if last == own_number => base,
+        None if name == own_number => "",
+        _ => name,
+    };
+    if base.trim().is_empty() { new_id.to_string() } else { numbered(base, &format!(" {new_id}")) }
+}
+
+/// `base` and then `end`, with `base` cut where the two together are too long for a name.
+fn numbered(base: &str, end: &str) -> String {
+    let room = MAX_LENGTH - end.chars().count();
+    base.chars().take(room).chain(end.chars()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_name_is_not_blank_and_has_no_control_character() {
+        assert_eq!(check("Ünïcode ✓"), Ok(()));
+        for blank in ["", " ", "\t", "\u{a0}\u{3000}"] {
+            assert_eq!(check(blank), Err(NameError::Blank), "{blank:?}");
+        }
+        for control in ["a\nb", "a\0", "a\u{7f}", "a\u{85}b", "\u{1b}[31mred"] {
+            assert_eq!(check(control), Err(NameError::ControlCharacter), "{control:?}");
+        }
+        assert_eq!(check(&"ü".repeat(255)), Ok(()));
+        assert_eq!(check(&"ü".repeat(256)), Err(NameError::TooLong));
+        assert_eq!(check(&"a".repeat(1 << 20)), Err(NameError::TooLong));
+    }
+
+    #[test]
+    fn folding_touches_ascii_only() {
+        assert_eq!(fold("EXAMPLE.Com"), "example.com");
+        assert_eq!(fold("ÄÉİ.COM"), "ÄÉİ.com");
+    }
+
+    #[test]
+    fn a_domain_token_is_named_after_its_domain_and_id() {
+        assert_eq!(of_domain_token("mailtrap.example", 17), "mailtrap.example token 17");
+    }
+
+    #[test]
+    fn a_reset_replaces_the_own_number_and_no_other() {
+        assert_eq!(after_reset("mailtrap.example token 17", 17, 4231), "mailtrap.example token 4231");
+        assert_eq!(after_reset("backup 2024", 17, 18), "backup 2024 18");
+        assert_eq!(after_reset("backup 2024 18", 18, 19), "backup 2024 19");
+        assert_eq!(after_reset("CI", 5, 6), "CI 6");
+        assert_eq!(after_reset("v17", 17, 18), "v17 18");
+        assert_eq!(after_reset("17", 17, 18), "18");
+        assert_eq!(after_reset(" 17", 17, 18), "18");
+        assert_eq!(after_reset("build -17", 17, 18), "build -17 18");
+    }
+
+    proptest! {
+        #[test]
+        fn a_name_after_reset_is_a_name(name in "\\PC{1,300}", old in 1i64.., new in 1i64..) {
+            prop_assume!(check(&name).is_ok());
+            let next = after_reset(&name, old, new);
+            prop_assert_eq!(check(&next), Ok(()));
+            prop_assert!(next.ends_with(&new.to_string()));
+        }
+
+        #[test]
+        fn a_second_reset_does_not_pile_up_numbers(name in "[a-z]{1,20}", ids in prop::collection::vec(1i64.., 3)) {
+            let first = after_reset(&name, ids[0], ids[1]);
+            prop_assert_eq!(after_reset(&first, ids[1], ids[2]), format!("{} {}", name, ids[2]));
+        }
+
+        #[test]
+        fn a_domain_token_name_is_a_name(domain in "\\PC{1,300}", id in 1i64..) {
+            prop_assume!(check(&domain).is_ok());
+            prop_assert_eq!(check(&of_domain_token(&domain, id)), Ok(()));
+        }
+    }
+}

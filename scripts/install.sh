@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Builds the extension and puts it where the server of $PG_CONFIG looks for it.
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+"$root/scripts/setup.sh"
+need_cargo
+use_postgres
+
+# Told before the first build rather than after it.
+for directory in "$("$pg_config" --pkglibdir)" "$("$pg_config" --sharedir)/extension"; do
+    [[ -w $directory || -e $directory/token_auth.so || -e $directory/token_auth.control ]] || command -v sudo >/dev/null ||
+        fail "$(id -un) may not write to $directory, and there is no sudo here. Set PG_CONFIG to a PostgreSQL of your own."
+done
+
+# Built into a tree of its own, then copied: only the copying needs root, and `install` replaces a library that a running
+# server has mapped, where cp (which `cargo pgrx install --sudo` uses) would write into it.
+package=$target/package/$pg_feature
+first=$([[ -e $target/release/libtoken_auth.so ]] || echo ' (about 2 minutes the first time)')
+rm -rf "$package"
+step "Building token_auth for PostgreSQL $pg_major$first" "$logs/build.log" \
+    "$(find_cargo_pgrx)" pgrx package --pg-config "$pg_config" --no-default-features --features "$pg_feature" --out-dir "$package"
+
+copied=0
+while read -r file; do
+    if cmp -s "$package/$file" "/$file"; then continue; fi
+    if [[ -w $(dirname "/$file") ]]; then
+        install -D -m 644 "$package/$file" "/$file"
+    else
+        as_root install -D -m 644 "$package/$file" "/$file"
+    fi
+    copied=$((copied + 1))
+done < <(cd "$package" && find . -type f -printf '%P\n')
+((copied == 0)) || note "installed into $("$pg_config" --pkglibdir) and $("$pg_config" --sharedir)/extension"

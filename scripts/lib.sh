@@ -1,0 +1,149 @@
+# shellcheck shell=bash
+# What the scripts beside this file share. It is sourced, never run.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$root"
+HOME=${HOME:-~}
+# runuser and ldconfig are there, even where a PATH has only what ordinary users need.
+PATH=$PATH:/usr/sbin:/sbin
+target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
+logs=$target/log
+pgrx_version=$(sed -n 's/^pgrx = .*"=\([0-9.]*\)".*/\1/p' Cargo.toml)
+pgrx_cache=${XDG_CACHE_HOME:-$HOME/.cache}/token_auth/cargo-pgrx-$pgrx_version
+supported_majors=(18 17 16 15)
+
+# psql and pg_regress translate what they print; it is read by the scripts.
+export LC_ALL=C.UTF-8
+
+say() { printf '==> %s\n' "$*"; }
+note() { printf '    %s\n' "$*"; }
+fail() {
+    printf 'token_auth: %s\n' "$*" >&2
+    exit 1
+}
+
+in_words() {
+    if (($1 < 60)); then echo "$1 s"; else echo "$(($1 / 60)) min $(($1 % 60)) s"; fi
+}
+
+# step TEXT LOG COMMAND...: a long command, its output kept in LOG.
+step() {
+    local text=$1 log=$2 began=$SECONDS ticker status=0
+    shift 2
+    mkdir -p "$(dirname "$log")"
+    : >"$log"
+    say "$text"
+    # The ticker is the background job, not the command: bash makes background jobs deaf to Ctrl-C.
+    tick "$log" &
+    ticker=$!
+    "$@" >"$log" 2>&1 || status=$?
+    kill "$ticker" 2>/dev/null || true
+    wait "$ticker" 2>/dev/null || true
+    [[ ! -t 1 ]] || printf '\r\033[K'
+    if ((status)); then
+        tail -n 40 "$log" >&2
+        printf 'token_auth: failed after %s; the whole log is %s\n' "$(in_words $((SECONDS - began)))" "$log" >&2
+        return "$status"
+    fi
+    ((SECONDS - began < 3)) || note "done in $(in_words $((SECONDS - began)))"
+}
+
+tick() {
+    local log=$1 began=$SECONDS seconds columns
+    columns=$(tput cols 2>/dev/null || echo 80)
+    while sleep 1 >/dev/null 2>&1 && kill -0 "$$" 2>/dev/null; do
+        seconds=$((SECONDS - began))
+        if [[ -t 1 ]]; then
+            printf '\r\033[K    %.*s' "$((columns - 5))" "$(in_words "$seconds"): $(last_line "$log")"
+        elif ((seconds % 30 == 0)); then
+            note "$(in_words "$seconds"): $(last_line "$log")"
+        fi
+    done
+}
+
+last_line() { tail -n 1 "$1" | sed 's/\x1b\[[0-9;]*m//g; s/^ *//' | tr -cd '[:print:]'; }
+
+as_root() {
+    if ((EUID == 0)); then
+        "$@"
+    elif command -v sudo >/dev/null; then
+        sudo "$@"
+    else
+        fail "this needs root, and there is no sudo here: $*"
+    fi
+}
+
+# PostgreSQL refuses to run as root. The directory is left first: the server's user may not be able to enter it.
+as_server_user() {
+    if ((EUID == 0)); then
+        (cd / && exec runuser -u postgres -- "$@")
+    else
+        (cd / && exec "$@")
+    fi
+}
+
+need_cargo() {
+    local wanted have
+    # A shell that has not read rustup's profile lines yet.
+    command -v cargo >/dev/null || PATH=$PATH:${CARGO_HOME:-$HOME/.cargo}/bin
+    command -v cargo >/dev/null && command -v rustc >/dev/null ||
+        fail "cargo was not found. Install Rust (https://rustup.rs)${SUDO_USER:+, or run make without sudo: it asks for root where it needs it}."
+    wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+    have=$(rustc --version | cut -d' ' -f2)
+    printf '%s\n' "$wanted" "$have" | sort -V -C ||
+        fail "Rust $wanted or newer is needed, this is $have. With rustup: rustup update stable"
+    need_target
+}
+
+need_target() {
+    mkdir -p "$target" 2>/dev/null || true
+    [[ -w $target ]] ||
+        fail "$(id -un) may not write to $target. Remove it if another user built there, or set CARGO_TARGET_DIR."
+}
+
+has_headers() { [[ -x $1 && -e $("$1" --includedir-server)/postgres.h ]]; }
+has_server() { [[ -x $1 && -x $("$1" --bindir)/postgres && -x $("$1" --bindir)/initdb ]]; }
+major_of() { "$1" --version | sed -E 's/^[^0-9]*([0-9]+).*/\1/'; }
+is_supported() { [[ " ${supported_majors[*]} " == *" $1 "* ]]; }
+
+# The pg_config to build for: the one that was asked for, else the newest that can be built for.
+find_pg_config() {
+    local major candidate
+    if [[ -n ${PG_CONFIG:-} ]]; then
+        candidate=$(command -v -- "$PG_CONFIG") && realpath -s -- "$candidate"
+        return
+    fi
+    for major in "${supported_majors[@]}"; do
+        candidate=/usr/lib/postgresql/$major/bin/pg_config
+        if has_headers "$candidate"; then
+            echo "$candidate"
+            return
+        fi
+    done
+    candidate=$(command -v pg_config) && has_headers "$candidate" && echo "$candidate"
+}
+
+# Sets pg_config, pg_major, pg_feature and pg_bin, or says what is missing.
+use_postgres() {
+    pg_config=$(find_pg_config) ||
+        fail "no PostgreSQL with server headers was found${PG_CONFIG:+ by PG_CONFIG=$PG_CONFIG}; make setup installs one."
+    pg_major=$(major_of "$pg_config")
+    is_supported "$pg_major" || fail "$pg_config is of PostgreSQL $pg_major; token_auth builds for 15 to 18."
+    # shellcheck disable=SC2034
+    pg_feature=pg$pg_major
+    pg_bin=$("$pg_config" --bindir)
+    # With its path given, pgrx needs no home: a user's ~/.pgrx is neither read nor written.
+    export PG_CONFIG=$pg_config PGRX_PG_CONFIG_PATH=$pg_config PGRX_HOME=$target/no-pgrx-home
+}
+
+# A cargo-pgrx of exactly our version: pgrx accepts no other. The user's own stays as it is.
+find_cargo_pgrx() {
+    local candidate
+    for candidate in "$(command -v cargo-pgrx || true)" "${CARGO_HOME:-$HOME/.cargo}/bin/cargo-pgrx" "$pgrx_cache/bin/cargo-pgrx"; do
+        if [[ -x $candidate && $("$candidate" pgrx --version 2>/dev/null) == "cargo-pgrx $pgrx_version" ]]; then
+            echo "$candidate"
+            return
+        fi
+    done
+    return 1
+}

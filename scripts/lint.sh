@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Formatting and lints, without changing anything.
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+"$root/scripts/setup.sh"
+need_cargo
+use_postgres
+cargo fmt --version >/dev/null 2>&1 || fail "cargo fmt is missing. With rustup: rustup component add rustfmt"
+cargo clippy --version >/dev/null 2>&1 || fail "cargo clippy is missing. With rustup: rustup component add clippy"
+
+failed=()
+say "cargo fmt"
+cargo fmt --all --check || failed+=(fmt)
+say "cargo clippy"
+cargo clippy --quiet --locked --workspace --all-targets --no-default-features --features "$pg_feature" -- -D warnings || failed+=(clippy)
+if command -v shellcheck >/dev/null; then
+    say "shellcheck"
+    shellcheck --external-sources --source-path=SCRIPTDIR scripts/*.sh .ci/run || failed+=(shellcheck)
+fi
+((${#failed[@]} == 0)) || fail "lint failed: ${failed[*]}"

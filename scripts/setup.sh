@@ -1,0 +1,111 @@
+#!/usr/bin/env bash
+# Installs what the build needs and is not there yet: a PostgreSQL server with its headers, clang, cargo-pgrx.
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+
+# Set while Debian is kept from starting a cluster of its own for a new server; nobody asked for one.
+no_main_cluster=/etc/postgresql-common/createcluster.d/token_auth.conf
+
+main() {
+    local packages=() server=''
+    need_cargo
+    choose_postgres
+    list_missing_packages
+    if ((${#packages[@]})); then install_packages; fi
+    has_server "$(find_pg_config)" ||
+        fail "${PG_CONFIG:-pg_config} has no server beside it (postgres, initdb). Set PG_CONFIG to one that has."
+    use_postgres
+    find_cargo_pgrx >/dev/null || install_cargo_pgrx
+}
+
+# Sets server to the packages' version number, or leaves it empty where nothing is to be installed for PostgreSQL.
+choose_postgres() {
+    local config major
+    if config=$(find_pg_config) && has_headers "$config" && has_server "$config"; then return; fi
+    if [[ -n ${PG_CONFIG:-} ]]; then
+        [[ $PG_CONFIG =~ ^/usr/lib/postgresql/([0-9]+)/bin/pg_config$ ]] ||
+            fail "PG_CONFIG=$PG_CONFIG is no pg_config of a PostgreSQL with server and server headers."
+        server=${BASH_REMATCH[1]}
+    elif [[ -n $config ]]; then
+        server=$(major_of "$config")
+    else
+        for major in "${supported_majors[@]}"; do
+            if [[ -x /usr/lib/postgresql/$major/bin/postgres ]]; then
+                server=$major
+                break
+            fi
+        done
+    fi
+    if [[ -z $server ]]; then
+        read_package_lists
+        server=$(apt-cache depends postgresql | sed -n 's/.*Depends: postgresql-\([0-9]*\)$/\1/p' | head -n 1)
+    fi
+    is_supported "${server:-none}" ||
+        fail "token_auth needs PostgreSQL 15 to 18, and here is ${server:-none}. See https://apt.postgresql.org for others."
+}
+
+list_missing_packages() {
+    if [[ -n $server ]]; then
+        [[ -x /usr/lib/postgresql/$server/bin/postgres ]] || packages+=("postgresql-$server")
+        has_headers "/usr/lib/postgresql/$server/bin/pg_config" || packages+=("postgresql-server-dev-$server")
+    fi
+    if ! command -v cc >/dev/null || ! command -v make >/dev/null; then packages+=(build-essential); fi
+    command -v clang >/dev/null || packages+=(clang)
+    has_libclang || packages+=(libclang-dev)
+    # Only cargo-pgrx links OpenSSL; token_auth does not.
+    if ! find_cargo_pgrx >/dev/null; then
+        command -v pkg-config >/dev/null || packages+=(pkg-config)
+        pkg-config --exists openssl 2>/dev/null || packages+=(libssl-dev)
+        [[ -e /etc/ssl/certs/ca-certificates.crt || -n ${SSL_CERT_FILE:-} ]] || packages+=(ca-certificates)
+    fi
+}
+
+has_libclang() {
+    [[ -n ${LIBCLANG_PATH:-} ]] ||
+        compgen -G '/usr/lib/llvm-*/lib/libclang.so*' >/dev/null ||
+        ldconfig -p | grep -q 'libclang[-0-9]*\.so'
+}
+
+install_packages() {
+    read_package_lists
+    if [[ " ${packages[*]} " == *" postgresql-$server "* ]]; then
+        as_root mkdir -p "$(dirname "$no_main_cluster")"
+        echo 'create_main_cluster = false' | as_root tee "$no_main_cluster" >/dev/null
+        trap allow_main_cluster EXIT
+    fi
+    step "Installing ${packages[*]} (a minute or two)" "$logs/apt-install.log" \
+        apt_get install -y --no-install-recommends "${packages[@]}"
+    allow_main_cluster
+    if [[ " ${packages[*]} " == *" postgresql-$server "* && -d /etc/postgresql/$server/main ]]; then
+        note "Debian made a cluster of its own, $server/main; token_auth does not use it."
+    fi
+}
+
+allow_main_cluster() {
+    [[ -e $no_main_cluster ]] || return 0
+    as_root rm -f "$no_main_cluster"
+    as_root rmdir --ignore-fail-on-non-empty "$(dirname "$no_main_cluster")"
+}
+
+read_package_lists() {
+    [[ -z ${lists_are_read:-} ]] || return 0
+    local wanted="a PostgreSQL server (15 to 18) with its headers"
+    if ((${#packages[@]})); then wanted=${packages[*]}; fi
+    command -v apt-get >/dev/null ||
+        fail "missing here: $wanted. There is no apt-get on this system: install this by its own means, then run make again."
+    ((EUID == 0)) || command -v sudo >/dev/null ||
+        fail "missing here: $wanted. Installing it needs root or sudo; ask your administrator, then run make again."
+    # The password, if sudo wants one, before the progress line.
+    as_root true
+    step "Reading the package lists" "$logs/apt-update.log" apt_get update
+    lists_are_read=yes
+}
+
+apt_get() { as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 "$@"; }
+
+install_cargo_pgrx() {
+    step "Building cargo-pgrx $pgrx_version into $pgrx_cache (about 5 minutes, once)" "$logs/cargo-pgrx.log" \
+        cargo install cargo-pgrx --version "$pgrx_version" --locked --root "$pgrx_cache"
+}
+
+main

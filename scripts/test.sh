@@ -1,0 +1,162 @@
+#!/usr/bin/env bash
+# Runs the test suites, one after another, and ends with the line "N passed, N failed".
+#   test.sh               builds, installs, and tests on scratch clusters
+#   test.sh installcheck  tests the installed extension on the running server that PGHOST, PGPORT and PGUSER name
+# SUITE="rules regress" chooses suites; TESTS="a b" chooses test files of the regress (or isolation) suite.
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+. "$root/scripts/cluster.sh"
+
+mode=${1:-test}
+results=$target/test
+scratch=$results/cluster
+
+main() {
+    local suite suites all_passed=0 all_failed=0 table=() installed
+    choose_suites
+    need_target
+    mkdir -p "$results" "$logs"
+    [[ $mode != installcheck ]] || use_postgres
+    for suite in "${suites[@]}"; do
+        if [[ $mode == test && $suite != rules ]]; then install_once; fi
+        run_suite "$suite"
+    done
+    printf '\n'
+    say "Summary"
+    printf '    %s\n' "${table[@]}"
+    echo "$all_passed passed, $all_failed failed"
+    ((all_failed == 0))
+}
+
+choose_suites() {
+    local all="rules regress isolation cluster" name
+    [[ $mode != installcheck ]] || all="regress isolation"
+    read -ra suites <<<"${SUITE:-${TESTS:+regress}}"
+    ((${#suites[@]})) || read -ra suites <<<"$all"
+    for name in "${suites[@]}"; do
+        [[ " $all " == *" $name "* ]] || fail "there is no suite $name here; choose from: $all"
+    done
+}
+
+install_once() {
+    if [[ -z ${installed:-} ]]; then
+        installed=no
+        if "$root/scripts/install.sh"; then installed=yes; fi
+        if [[ $installed == yes ]]; then use_postgres; fi
+    fi
+}
+
+run_suite() {
+    local suite=$1 log=$results/$1.log began=$SECONDS status=0 passed failed
+    printf '\n'
+    say "Suite $suite"
+    if [[ $suite != rules && ${installed:-yes} == no ]]; then
+        echo "not run: token_auth could not be built and installed" >"$log"
+        cat "$log"
+        status=1
+    else
+        "suite_$suite" 2>&1 | tee "$log" || status=$?
+    fi
+    read -r passed failed < <(count "$suite" "$log")
+    # A suite that crashed, did not build or found no test has not passed.
+    if ((failed == 0 && (status != 0 || passed == 0))); then
+        ((status)) || echo "No test was run."
+        failed=1
+    fi
+    all_passed=$((all_passed + passed))
+    all_failed=$((all_failed + failed))
+    table+=("$(printf '%-10s %4d passed %4d failed   %s' "$suite" "$passed" "$failed" "$(in_words $((SECONDS - began)))")")
+}
+
+# Prints how many passed and how many failed. PostgreSQL 15 prints "test name ... ok", 16 and later TAP.
+count() {
+    case $1 in
+        rules | cluster)
+            awk '/^test result:/ { for (i = 2; i <= NF; i++) { if ($i ~ /^passed/) p += $(i - 1); if ($i ~ /^failed/) f += $(i - 1) } }
+                 END { print p + 0, f + 0 }' "$2"
+            ;;
+        *)
+            awk '/^(test|    ) .* \.\.\. ok/ || /^ok [0-9]+ / { p++ }
+                 /^(test|    ) .* \.\.\. FAILED/ || /^not ok [0-9]+ / { f++ }
+                 END { print p + 0, f + 0 }' "$2"
+            ;;
+    esac
+}
+
+suite_rules() {
+    need_cargo
+    cargo test -p token_auth_rules --no-fail-fast
+}
+
+suite_cluster() {
+    need_cargo
+    cargo test -p token_auth_cluster_tests --no-fail-fast
+}
+
+suite_regress() { on_server regress sql pg_regress; }
+suite_isolation() { on_server isolation spec pg_isolation_regress; }
+
+on_server() {
+    local status=0
+    if [[ $mode == test ]]; then
+        stop_cluster "$scratch"
+        start_cluster "$scratch" \
+            "shared_preload_libraries = 'token_auth,pg_stat_statements'" \
+            "max_prepared_transactions = 20" \
+            "log_statement = all" \
+            "log_parameter_max_length = 0" \
+            "token_auth.databases = 'postgres'" \
+            "fsync = off"
+    fi
+    pg_regress "$@" || status=$?
+    if [[ $mode == test ]]; then
+        cp "$cluster_log" "$results/$1-server.log"
+        stop_cluster "$scratch"
+    fi
+    return "$status"
+}
+
+# pg_regress DIRECTORY EXTENSION PROGRAM: tests/DIRECTORY/{sql,specs}/*.EXTENSION against their expected output.
+pg_regress() {
+    local input=$root/tests/$1 output=$results/$1 program status=0 chosen
+    program=$(dirname "$("$pg_config" --pgxs)")/../test/${1}/$3
+    [[ -x $program ]] || fail "$3 is missing ($program); it comes with the server's development package."
+    rm -rf "$output"
+    mkdir -p "$output"
+    if [[ -n ${TESTS:-} ]]; then
+        read -ra chosen <<<"$TESTS"
+    else
+        read -rd '' -a chosen < <(sed 's/#.*//; s/^test://' "$input/schedule") || true
+        every_file_is_scheduled "$input" "$2" "${chosen[@]}" || status=1
+    fi
+    "$program" --bindir="$pg_bin" --inputdir="$input" --outputdir="$output" --dbname="token_auth_$1" \
+        --load-extension=token_auth --encoding=UTF8 --no-locale "${chosen[@]}" || status=$?
+    if [[ -s $output/regression.diffs ]]; then
+        say "The first 200 lines of $output/regression.diffs"
+        head -n 200 "$output/regression.diffs"
+    fi
+    return "$status"
+}
+
+# A file that no schedule names would never run, and nobody would notice.
+every_file_is_scheduled() {
+    local file name status=0
+    for file in "$1"/{sql,specs}/*."$2"; do
+        [[ -e $file ]] || continue
+        name=$(basename "$file" ".$2")
+        if [[ " ${*:3} " != *" $name "* ]]; then
+            echo "$file is not in $1/schedule"
+            status=1
+        fi
+    done
+    return "$status"
+}
+
+# Make passes an interrupt on a second time, which must not cut this short.
+clean_up() {
+    trap "" INT TERM
+    [[ -z ${pg_bin:-} ]] || stop_cluster "$scratch"
+}
+trap clean_up EXIT
+trap 'exit 130' INT TERM
+main

@@ -1,0 +1,29 @@
+-- The rules that CHECK constraints share with the functions.
+
+CREATE FUNCTION token_auth.is_name(name text) RETURNS bool
+    LANGUAGE c IMMUTABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'is_name_wrapper';
+
+COMMENT ON FUNCTION token_auth.is_name(text) IS
+'Whether a text is a name: not blank, at most 255 characters, no control character. NULL for NULL. Used by CHECK constraints.';
+
+CREATE FUNCTION token_auth.are_scopes(scopes text[]) RETURNS bool
+    LANGUAGE c IMMUTABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'are_scopes_wrapper';
+
+COMMENT ON FUNCTION token_auth.are_scopes(text[]) IS
+'Whether each element is a scope that can be granted: resource:action, with * allowed on either side, or * alone. NULL for NULL. Used by CHECK constraints.';
+
+CREATE FUNCTION token_auth.are_actions(actions text[]) RETURNS bool
+    LANGUAGE c IMMUTABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'are_actions_wrapper';
+
+COMMENT ON FUNCTION token_auth.are_actions(text[]) IS
+'Whether each element is an action of a scope, spelt out: full, not *. NULL for NULL. Used by CHECK constraints.';
+
+-- Several tables have columns that never change; one trigger function serves them all, and its argument names the column.
+CREATE FUNCTION token_auth.refuse_change() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'refuse_change_wrapper';
+
+COMMENT ON FUNCTION token_auth.refuse_change() IS
+'Trigger: refuses (23514) the change of the column that its argument names.';

@@ -1,0 +1,43 @@
+CREATE VIEW token_auth.tokens WITH (security_barrier) AS
+SELECT t.id,
+       t.name,
+       t.account_id,
+       a.name AS account,
+       t.domain_id,
+       d.name AS domain,
+       t.hint,
+       CASE
+           WHEN t.paused_at IS NOT NULL OR a.paused_at IS NOT NULL     THEN 'paused'
+           WHEN t.expires_at <= pg_catalog.clock_timestamp()           THEN 'expired'
+           WHEN t.replaced_at IS NOT NULL                              THEN 'retiring'
+           ELSE 'active'
+       END AS status,
+       coalesce(x.access, 'no access') AS access,
+       t.created_by,
+       t.created_at,
+       t.expires_at
+  FROM token_auth.token t
+  JOIN token_auth.account a ON a.id = t.account_id
+  LEFT JOIN token_auth.domain d ON d.id = t.domain_id
+  LEFT JOIN LATERAL (
+           SELECT pg_catalog.string_agg(
+                      coalesce(xd.name, 'every domain') || ': ' || pg_catalog.array_to_string(x.scopes, ', '),
+                      '; ' ORDER BY x.domain_id NULLS FIRST) AS access
+             FROM token_auth.token_access x
+             LEFT JOIN token_auth.domain xd ON xd.id = x.domain_id
+            WHERE x.token_id = t.id
+       ) x ON true;
+
+COMMENT ON VIEW   token_auth.tokens IS 'A row is a token, for people and for lists. Never a digest or a sealed secret';
+COMMENT ON COLUMN token_auth.tokens.id IS 'The token''s id';
+COMMENT ON COLUMN token_auth.tokens.name IS 'Its name';
+COMMENT ON COLUMN token_auth.tokens.account_id IS 'The id of its account';
+COMMENT ON COLUMN token_auth.tokens.account IS 'The name of its account';
+COMMENT ON COLUMN token_auth.tokens.domain_id IS 'The id of its home, or NULL';
+COMMENT ON COLUMN token_auth.tokens.domain IS 'The name of its home, or NULL';
+COMMENT ON COLUMN token_auth.tokens.hint IS 'The first 8 and the last 4 characters of its secret';
+COMMENT ON COLUMN token_auth.tokens.status IS 'paused (itself or its account), expired, retiring (reset, in its grace) or active, in this order of precedence';
+COMMENT ON COLUMN token_auth.tokens.access IS 'What it may do: for each domain, or every domain, its scopes';
+COMMENT ON COLUMN token_auth.tokens.created_by IS 'Who made it';
+COMMENT ON COLUMN token_auth.tokens.created_at IS 'When it was made';
+COMMENT ON COLUMN token_auth.tokens.expires_at IS 'When it expires, or NULL for never';

@@ -1,0 +1,56 @@
+//! What a token may do, domain by domain.
+
+use pgrx::{Array, pg_extern};
+
+use crate::arguments::{self, Text};
+use crate::domain;
+use crate::error::{Error, answer};
+use crate::store::statement::Statement;
+use crate::token::Token;
+
+#[pg_extern(sql = false)]
+fn grant_access(
+    token_id: Option<i64>,
+    scopes: Option<Array<'_, &[u8]>>,
+    domain: Text<'_>,
+    all_domains: Option<bool>,
+    account_id: Option<i64>,
+) {
+    static GRANT: Statement = Statement::new(
+        "INSERT INTO token_auth.token_access (account_id, token_id, domain_id, scopes) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (token_id, domain_id) DO UPDATE SET scopes = excluded.scopes",
+    );
+    answer(|| {
+        check_one_target(domain, all_domains)?;
+        let token = Token::to_manage(token_id, account_id)?;
+        let profile = &token.account.profile;
+        profile.check_can_edit_access()?;
+        let scopes = arguments::scopes(scopes, profile)?;
+        let domain_id = domain::find(token.account.id, domain)?;
+        GRANT.run(&[token.account.id.into(), token.id.into(), domain_id.into(), scopes.into()]);
+        Ok(())
+    })
+}
+
+#[pg_extern(sql = false)]
+fn revoke_access(token_id: Option<i64>, domain: Text<'_>, all_domains: Option<bool>, account_id: Option<i64>) {
+    static REVOKE: Statement =
+        Statement::new("DELETE FROM token_auth.token_access WHERE token_id = $1 AND domain_id IS NOT DISTINCT FROM $2");
+    answer(|| {
+        check_one_target(domain, all_domains)?;
+        let token = Token::to_manage(token_id, account_id)?;
+        token.account.profile.check_can_edit_access()?;
+        let domain_id = domain::find(token.account.id, domain)?;
+        REVOKE.run(&[token.id.into(), domain_id.into()]);
+        Ok(())
+    })
+}
+
+/// Access is edited for one domain or for every domain: a NULL domain alone must not open an account.
+fn check_one_target(domain: Text<'_>, all_domains: Option<bool>) -> Result<(), Error> {
+    match (domain, all_domains.unwrap_or(false)) {
+        (None, false) => Err(Error::NoDomain),
+        (Some(_), true) => Err(Error::DomainAndAllDomains),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,84 @@
+//! What the functions take: NULL, text that is none, and names and scopes outside their rules are refused here.
+//!
+//! No function is STRICT: a NULL where a value is needed is a mistake of the caller, not a call without effect. Text
+//! comes as bytes, because in a database with the encoding SQL_ASCII it may be anything.
+
+use pgrx::Array;
+use pgrx::datum::TimestampWithTimeZone;
+use token_auth_rules::name;
+use token_auth_rules::scope::Scope;
+
+use crate::error::{Error, MAX_METADATA, MAX_SCOPES};
+use crate::profile::Profile;
+use crate::store::server;
+use crate::store::statement::Statement;
+use crate::store::value::{Instant, Jsonb};
+
+/// A text argument as it comes.
+pub type Text<'a> = Option<&'a [u8]>;
+
+pub fn required<T>(argument: Option<T>, what: &'static str) -> Result<T, Error> {
+    argument.ok_or(Error::Null(what))
+}
+
+/// Text that may be NULL.
+pub fn text<'a>(argument: Text<'a>, what: &'static str) -> Result<Option<&'a str>, Error> {
+    argument.map(|bytes| std::str::from_utf8(bytes).map_err(|_| Error::NotUtf8(what))).transpose()
+}
+
+/// A name that is given to something.
+pub fn new_name<'a>(argument: Text<'a>, what: &'static str) -> Result<&'a str, Error> {
+    let name = required(text(argument, what)?, what)?;
+    check_name(name, what)?;
+    Ok(name)
+}
+
+pub fn check_name(name: &str, what: &'static str) -> Result<(), Error> {
+    name::check(name).map_err(|why| Error::BadName { what, name: name.to_string(), why })
+}
+
+/// Scopes to grant: in the grammar, known to the profile, each once, in the order given.
+pub fn scopes(argument: Option<Array<'_, &[u8]>>, profile: &Profile) -> Result<Vec<String>, Error> {
+    let argument = required(argument, "scopes")?;
+    if argument.is_empty() {
+        return Err(Error::NoScopes);
+    }
+    if argument.len() > MAX_SCOPES {
+        return Err(Error::TooManyScopes(argument.len()));
+    }
+    let mut scopes: Vec<String> = Vec::with_capacity(argument.len());
+    for element in argument.iter() {
+        let text = text(element, "scopes")?.ok_or(Error::NoScopes)?;
+        let scope = Scope::parse_grant(text).map_err(|why| Error::BadScope { scope: text.to_string(), why })?;
+        profile.check_knows(text, &scope)?;
+        if !scopes.iter().any(|held| held == text) {
+            scopes.push(text.to_string());
+        }
+    }
+    Ok(scopes)
+}
+
+/// A scope to ask for, or NULL.
+pub fn question<'a>(argument: Text<'a>) -> Result<Option<Scope<'a>>, Error> {
+    text(argument, "scope")?
+        .map(|text| Scope::parse_question(text).map_err(|why| Error::BadScope { scope: text.to_string(), why }))
+        .transpose()
+}
+
+/// An expiry to set. NULL and `infinity` are never, which is `None`.
+pub fn expiry(argument: Option<TimestampWithTimeZone>, profile: &Profile) -> Result<Option<Instant>, Error> {
+    let Some(expiry) = argument.map(Instant::from).filter(|expiry| expiry.0 != i64::MAX) else { return Ok(None) };
+    if expiry <= server::now() {
+        return Err(Error::ExpiryInThePast);
+    }
+    profile.check_can_expire()?;
+    Ok(Some(expiry))
+}
+
+/// A token's metadata, as the bytes of a jsonb.
+pub fn metadata(argument: &[u8]) -> Result<Jsonb, Error> {
+    static SIZE: Statement = Statement::new("SELECT pg_catalog.octet_length($1::text)::bigint");
+    let metadata = Jsonb(argument.to_vec());
+    let size: i64 = SIZE.row(&[metadata.clone().into()], |row| row.must(1)).unwrap_or_default();
+    if size > MAX_METADATA as i64 { Err(Error::MetadataTooLarge(size)) } else { Ok(metadata) }
+}

@@ -1,0 +1,310 @@
+//! Errors are part of the interface: this is the one place that gives each its SQLSTATE, message and hint.
+
+use std::fmt;
+use std::panic::AssertUnwindSafe;
+
+use pgrx::pg_sys::panic::{CaughtError, ErrorReport};
+use pgrx::{PgLogLevel, PgSqlErrorCode, PgTryBuilder};
+use token_auth_rules::name::{self, NameError};
+use token_auth_rules::scope::{self, ScopeError};
+
+/// The largest metadata of a token, in bytes of its text form. The table has the same limit as a constraint.
+pub const MAX_METADATA: usize = 8192;
+/// The most scopes that one grant lists. The table has the same limit as a constraint.
+pub const MAX_SCOPES: usize = 256;
+
+/// Why a function refuses.
+#[derive(Debug)]
+pub enum Error {
+    // 22023, or 22021 for text that is no text
+    Null(&'static str),
+    NotUtf8(&'static str),
+    BadName { what: &'static str, name: String, why: NameError },
+    BadScope { scope: String, why: ScopeError },
+    NoScopes,
+    TooManyScopes(usize),
+    UnknownScope { scope: String, profile: String, known: Vec<String> },
+    NoDomain,
+    DomainAndAllDomains,
+    ExpiryInThePast,
+    GraceNotPossible,
+    MetadataTooLarge(i64),
+    NotConfirmed(&'static str),
+    BadLimit,
+    // P0002
+    NoAccount(i64),
+    NoProfile(String),
+    NoDomainWithId(i64),
+    NoDomainNamed { name: String, account_id: i64 },
+    NoToken(i64),
+    // 23505
+    Taken { what: &'static str, name: String },
+    // 23001, or 40001 where the transaction's own snapshot still shows another token
+    LastToken { domain: String, retry: bool },
+    LastTokenTruncated { domain: String },
+    // 55000
+    AlreadyReset(i64),
+    Expired(i64),
+    Preset(String),
+    PresetClaimed(String),
+    // 42501
+    Rule { profile: String, rule: &'static str, what: &'static str, instead: &'static str },
+    NotAdministrator { actor: String, account: String },
+    // 0A000
+    CannotSeal { profile: String },
+    Encoding(String),
+    // 23514
+    Immutable { table: String, column: String },
+    // 58030
+    NoRandomness(String),
+}
+
+struct Parts {
+    code: PgSqlErrorCode,
+    message: String,
+    hint: Option<String>,
+}
+
+impl Error {
+    fn parts(&self) -> Parts {
+        use PgSqlErrorCode::*;
+        let part = |code, message: String, hint: &str| Parts {
+            code,
+            message,
+            hint: (!hint.is_empty()).then(|| hint.to_string()),
+        };
+        match self {
+            Error::Null(what) => part(ERRCODE_INVALID_PARAMETER_VALUE, format!("{what} must not be NULL"), ""),
+            Error::NotUtf8(what) => part(
+                ERRCODE_CHARACTER_NOT_IN_REPERTOIRE,
+                format!("{what} is not valid UTF-8"),
+                "Text is taken as UTF-8 in a database with the encoding SQL_ASCII.",
+            ),
+            Error::BadName { what, name, why } => part(
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                match why {
+                    NameError::Blank => format!("{what} must not be blank"),
+                    NameError::TooLong => format!("{what} is too long: {}", shown(name)),
+                    NameError::ControlCharacter => format!("{what} has a control character in it: {}", shown(name)),
+                },
+                &match why {
+                    NameError::Blank => String::new(),
+                    NameError::TooLong => format!("A name has at most {} characters.", name::MAX_LENGTH),
+                    NameError::ControlCharacter => {
+                        "Remove line breaks, tabs and other control characters from it.".to_string()
+                    }
+                },
+            ),
+            Error::BadScope { scope, why } => part(
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                format!(
+                    "{} is not a scope{}",
+                    shown(scope),
+                    if *why == ScopeError::Wildcard { " to ask for" } else { "" }
+                ),
+                &match why {
+                    ScopeError::Grammar => "A scope is resource:action, such as email:send, email.templates:read or \
+                                            email:full; in a grant either side may be *."
+                        .to_string(),
+                    ScopeError::TooLong => format!("A scope has at most {} characters.", scope::MAX_LENGTH),
+                    ScopeError::Wildcard => {
+                        "Ask for one action, or for resource:full to ask whether all of a resource \
+                                             is granted."
+                            .to_string()
+                    }
+                },
+            ),
+            Error::NoScopes => part(
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                "scopes must have at least one scope and no NULL in it".to_string(),
+                "Pass an array such as ARRAY['email:send'], or ARRAY['*'] for full access.",
+            ),
+            Error::TooManyScopes(count) => part(
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                format!("{count} scopes are too many"),
+                &format!("A grant lists at most {MAX_SCOPES} scopes; grant a resource as a whole with resource:full."),
+            ),
+            Error::UnknownScope { scope, profile, known } => part(
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                format!("profile {} does not know the scope {}", shown(profile), shown(scope)),
+                &format!("It knows *, {}.", known.join(", ")),
+            ),
+            Error::NoDomain => part(
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                "domain is NULL, and all_domains is not true".to_string(),
+                "Name a domain, or pass all_domains => true to mean every domain of the account.",
+            ),
+            Error::DomainAndAllDomains => part(
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                "domain and all_domains are both given".to_string(),
+                "Call the function once for the domain and once for all domains.",
+            ),
+            Error::ExpiryInThePast => part(
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                "expires_at is in the past".to_string(),
+                "Pass a time to come, or NULL for a token that never expires; to end a token now, delete it.",
+            ),
+            Error::GraceNotPossible => part(
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                "grace is negative, infinite or too long".to_string(),
+                "Pass how long the old secret is to work on, such as interval '12 hours', at most 100 years; zero ends it at once.",
+            ),
+            Error::MetadataTooLarge(bytes) => part(
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                format!("metadata of {bytes} bytes is too large"),
+                &format!(
+                    "A token's metadata has at most {MAX_METADATA} bytes as text; keep more in a table of your own."
+                ),
+            ),
+            Error::NotConfirmed(what) => part(
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                format!("confirm_name is not the name of {what}; nothing was deleted"),
+                "Pass its name, to the letter, as confirm_name.",
+            ),
+            Error::BadLimit => {
+                part(ERRCODE_INVALID_PARAMETER_VALUE, "max_tokens must be greater than zero".to_string(), "")
+            }
+            Error::NoAccount(id) => part(ERRCODE_NO_DATA_FOUND, format!("account {id} does not exist"), ""),
+            Error::NoProfile(name) => part(
+                ERRCODE_NO_DATA_FOUND,
+                format!("profile {} does not exist", shown(name)),
+                "SELECT name FROM token_auth.profile lists those that do.",
+            ),
+            Error::NoDomainWithId(id) => part(ERRCODE_NO_DATA_FOUND, format!("domain {id} does not exist"), ""),
+            Error::NoDomainNamed { name, account_id } => part(
+                ERRCODE_NO_DATA_FOUND,
+                format!("account {account_id} has no domain {}", shown(name)),
+                "Create it with token_auth.create_domain.",
+            ),
+            Error::NoToken(id) => part(ERRCODE_NO_DATA_FOUND, format!("token {id} does not exist"), ""),
+            Error::Taken { what, name } => {
+                part(ERRCODE_UNIQUE_VIOLATION, format!("{what} {} exists already", shown(name)), "Choose another name.")
+            }
+            Error::LastToken { domain, retry: false } => part(
+                ERRCODE_RESTRICT_VIOLATION,
+                format!("domain {} must keep a live token, and this is its last", shown(domain)),
+                "Create another token for the domain first, or delete the domain.",
+            ),
+            Error::LastToken { domain, retry: true } => part(
+                ERRCODE_T_R_SERIALIZATION_FAILURE,
+                format!("the last other live token of domain {} was removed meanwhile", shown(domain)),
+                "Retry the transaction.",
+            ),
+            Error::LastTokenTruncated { domain } => part(
+                ERRCODE_RESTRICT_VIOLATION,
+                format!("domain {} must keep its live tokens", shown(domain)),
+                "Truncate token_auth.domain along with them, or delete what is to go.",
+            ),
+            Error::AlreadyReset(id) => part(
+                ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                format!("token {id} was reset already"),
+                "Use the token that replaced it.",
+            ),
+            Error::Expired(id) => {
+                part(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, format!("token {id} has expired"), "Create a new token.")
+            }
+            Error::Preset(name) => part(
+                ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                format!("profile {} is a preset and cannot be changed", shown(name)),
+                "Copy the row under a name of your own and change that.",
+            ),
+            Error::PresetClaimed(name) => part(
+                ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                format!("profile {} cannot be made a preset", shown(name)),
+                "Presets come with the extension; leave builtin false for a profile of your own.",
+            ),
+            Error::Rule { profile, rule, what, instead } => part(
+                ERRCODE_INSUFFICIENT_PRIVILEGE,
+                format!("profile {} does not allow {what} ({rule} is false)", shown(profile)),
+                instead,
+            ),
+            Error::NotAdministrator { actor, account } => part(
+                ERRCODE_INSUFFICIENT_PRIVILEGE,
+                format!("{} is not an administrator of account {}", shown(actor), shown(account)),
+                "Its profile lets administrators only manage it: add one with token_auth.add_account_admin, or set \
+                 token_auth.actor.",
+            ),
+            Error::CannotSeal { profile } => part(
+                ERRCODE_FEATURE_NOT_SUPPORTED,
+                format!(
+                    "profile {} wants secrets that can be revealed, which this version cannot keep",
+                    shown(profile)
+                ),
+                "Use a profile with can_reveal = false.",
+            ),
+            Error::Encoding(encoding) => part(
+                ERRCODE_FEATURE_NOT_SUPPORTED,
+                format!("token_auth does not work in a database with the encoding {encoding}"),
+                "Create the extension in a database with the encoding UTF8.",
+            ),
+            Error::Immutable { table, column } => part(
+                ERRCODE_CHECK_VIOLATION,
+                format!("column {column} of token_auth.{table} never changes"),
+                "Create the row anew and delete the old one.",
+            ),
+            Error::NoRandomness(reason) => part(
+                ERRCODE_IO_ERROR,
+                format!("the operating system gave no random bytes: {reason}"),
+                "No token was made. Try again.",
+            ),
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.parts().message)
+    }
+}
+
+/// The body of every function that SQL calls: raises what it refuses, with no Rust in it.
+///
+/// An error that PostgreSQL raised inside is raised again without DETAIL (a failing row prints a digest) and without
+/// the backtrace that pgrx would add.
+pub fn answer<T>(body: impl FnOnce() -> Result<T, Error>) -> T {
+    let again = |error: CaughtError| -> Result<T, Error> {
+        let (CaughtError::PostgresError(report) | CaughtError::ErrorReport(report)) = error else { error.rethrow() };
+        raise(Parts {
+            code: report.sql_error_code(),
+            message: report.message().to_string(),
+            hint: report.hint().map(str::to_string),
+        })
+    };
+    match PgTryBuilder::new(AssertUnwindSafe(body)).catch_others(again).execute() {
+        Ok(value) => value,
+        Err(error) => raise(error.parts()),
+    }
+}
+
+/// Runs the statement that gives `name` to something. Another session may have taken it since it was looked for: what
+/// the unique constraint says then is said in our words. The error has to end the function, since the statement that
+/// failed is not undone.
+pub fn or_taken<T>(what: &'static str, name: &str, statement: impl FnOnce() -> T) -> Result<T, Error> {
+    PgTryBuilder::new(AssertUnwindSafe(|| Ok(statement())))
+        .catch_when(PgSqlErrorCode::ERRCODE_UNIQUE_VIOLATION, |_| Err(Error::Taken { what, name: name.to_string() }))
+        .execute()
+}
+
+fn raise(parts: Parts) -> ! {
+    let report = ErrorReport::new(parts.code, parts.message, "token_auth");
+    match parts.hint {
+        Some(hint) => report.set_hint(hint),
+        None => report,
+    }
+    .report(PgLogLevel::ERROR);
+    unreachable!("reporting an ERROR does not return")
+}
+
+/// A name as a message shows it: quoted, cut where it is long, with what would break a line made visible.
+fn shown(text: &str) -> String {
+    const LONGEST: usize = 80;
+    let mut shown: String = text
+        .chars()
+        .take(LONGEST)
+        .flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] })
+        .collect();
+    if text.chars().nth(LONGEST).is_some() {
+        shown.push('…');
+    }
+    format!("\"{shown}\"")
+}

@@ -1,0 +1,28 @@
+//! What the install script asks before it makes anything.
+
+use pgrx::{pg_extern, warning};
+
+use crate::error::{Error, answer};
+use crate::store::{server, shared};
+use crate::worker;
+
+/// Refuses a database whose encoding cannot carry what this library works with, and says so where no worker will run.
+#[pg_extern(sql = false)]
+fn check_database() {
+    answer(|| {
+        let encoding = server::encoding();
+        if !["UTF8", "SQL_ASCII"].contains(&encoding.as_str()) {
+            return Err(Error::Encoding(encoding));
+        }
+        if worker::is_registered() {
+            shared::announce_installation();
+        } else {
+            // Not a notice: PostgreSQL shows nothing less than a warning while an extension script runs.
+            warning!(
+                "token_auth is not in shared_preload_libraries: no worker removes expired tokens; \
+                 call token_auth.sweep() from time to time"
+            );
+        }
+        Ok(())
+    });
+}

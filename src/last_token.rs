@@ -1,0 +1,71 @@
+//! The guard of a domain's last live token, for functions and for anybody's plain DML alike.
+//!
+//! A statement that ends a live token of a domain locks the domain's row and then looks for another
+//! one under a snapshot taken after the lock: of two sessions that each end one of the last two, the second waits for
+//! the first and then sees what it did, at every isolation level. (At REPEATABLE READ the row lock alone raises no
+//! serialization failure, because the row was locked and not changed.) Whether the domain and the account still exist
+//! is read the same way: a token may go with its domain or its account.
+
+use pgrx::heap_tuple::PgHeapTuple;
+use pgrx::{AllocatedByPostgres, PgTrigger, pg_trigger};
+
+use crate::error::{Error, answer};
+use crate::store::server;
+use crate::store::statement::Statement;
+use crate::store::value::Value;
+
+type Outcome<'a> = Result<Option<PgHeapTuple<'a, AllocatedByPostgres>>, std::convert::Infallible>;
+
+/// AFTER DELETE OR UPDATE of a token that was live, for each row.
+#[pg_trigger(sql = false)]
+fn keep_last_token<'a>(trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
+    static LOCK_DOMAIN: Statement = Statement::new(
+        "SELECT d.name
+           FROM token_auth.domain d
+           JOIN token_auth.account a ON a.id = d.account_id
+           JOIN token_auth.profile p ON p.name = a.profile
+          WHERE d.id = $1 AND p.keeps_last_token
+            FOR NO KEY UPDATE OF d",
+    );
+    static OTHER: Statement = Statement::new(
+        "SELECT true
+           FROM token_auth.token
+          WHERE domain_id = $1
+            AND replaced_at IS NULL
+            AND (expires_at IS NULL OR expires_at > $2)
+          LIMIT 1",
+    );
+    answer(|| {
+        let old = trigger.old().expect("the trigger is FOR EACH ROW");
+        let home: Option<i64> = old.get_by_name("domain_id").expect("a token has a domain_id");
+        let Some(domain) = LOCK_DOMAIN.latest_row(&[home.into()], |row| row.must::<String>(1)) else { return Ok(()) };
+        let live: [Value; 2] = [home.into(), server::now().into()];
+        if OTHER.latest_row(&live, |_| ()).is_some() {
+            return Ok(());
+        }
+        // A transaction that still sees another live token did not know better, and may succeed when it is retried.
+        let retry = server::snapshot_stands_still() && OTHER.row(&live, |_| ()).is_some();
+        Err(Error::LastToken { domain, retry })
+    });
+    Ok(None)
+}
+
+/// AFTER TRUNCATE of the tokens: the rows are gone, so it takes every domain of a profile that keeps the last token
+/// for one that had some.
+#[pg_trigger(sql = false)]
+fn keep_last_tokens_on_truncate<'a>(_trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
+    static DOMAIN: Statement = Statement::new(
+        "SELECT d.name
+           FROM token_auth.domain d
+           JOIN token_auth.account a ON a.id = d.account_id
+           JOIN token_auth.profile p ON p.name = a.profile
+          WHERE p.keeps_last_token
+          ORDER BY d.id
+          LIMIT 1",
+    );
+    answer(|| match DOMAIN.latest_row(&[], |row| row.must::<String>(1)) {
+        Some(domain) => Err(Error::LastTokenTruncated { domain }),
+        None => Ok(()),
+    });
+    Ok(None)
+}

@@ -1,0 +1,54 @@
+//! Triggers that keep what never changes: ids, the account of a domain or a token, and the presets.
+
+use pgrx::heap_tuple::PgHeapTuple;
+use pgrx::{AllocatedByPostgres, PgTrigger, pg_trigger};
+
+use crate::error::{Error, answer};
+use crate::store::server;
+use crate::store::statement::Statement;
+
+type Outcome<'a> = Result<Option<PgHeapTuple<'a, AllocatedByPostgres>>, std::convert::Infallible>;
+
+/// BEFORE UPDATE of a column that never changes: WHEN says that it did, the trigger's argument names it.
+#[pg_trigger(sql = false)]
+fn refuse_change<'a>(trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
+    answer(|| -> Result<(), Error> {
+        let table = trigger.table_name().expect("a trigger is on a table");
+        Err(Error::Immutable { table, column: argument(trigger).expect("the trigger names its column") })
+    });
+    Ok(None)
+}
+
+/// BEFORE INSERT, UPDATE, DELETE or TRUNCATE of a table that holds presets. The argument is the column with the
+/// profile's name. Only the extension's own scripts may change a preset.
+#[pg_trigger(sql = false)]
+fn protect_presets<'a>(trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
+    static IS_PRESET: Statement = Statement::new("SELECT true FROM token_auth.profile WHERE name = $1 AND builtin");
+    answer(|| {
+        if server::is_in_extension_script() {
+            return Ok(());
+        }
+        let column = argument(trigger).expect("the trigger names its column");
+        let rows: Vec<_> = [trigger.old(), trigger.new()].into_iter().flatten().collect();
+        if rows.is_empty() {
+            return Err(Error::Preset("default".to_string()));
+        }
+        for row in rows {
+            let name: Option<String> = row.get_by_name(&column).expect("the trigger names its column");
+            // NOT NULL refuses a row without a name.
+            let Some(name) = name else { continue };
+            if IS_PRESET.latest_row(&[name.as_str().into()], |_| ()).is_some() {
+                return Err(Error::Preset(name));
+            }
+            if row.get_by_name::<bool>("builtin").ok().flatten() == Some(true) {
+                return Err(Error::PresetClaimed(name));
+            }
+        }
+        Ok(())
+    });
+    Ok(trigger.new().or_else(|| trigger.old()))
+}
+
+fn argument(trigger: &PgTrigger<'_>) -> Option<String> {
+    trigger.extra_args().ok()?.into_iter().next()
+}

@@ -1,0 +1,75 @@
+//! Reset: a new token takes over, and the old one works until its grace ends.
+
+use pgrx::datum::{Interval, TimestampWithTimeZone};
+use pgrx::pg_extern;
+
+use crate::arguments;
+use crate::error::{Error, answer};
+use crate::issue::{Grant, NewToken, TokenName};
+use crate::store::record::Record;
+use crate::store::server;
+use crate::store::statement::Statement;
+use crate::store::value::{Instant, Jsonb};
+use crate::token::Token;
+
+/// A century, in microseconds: the same limit as that of a profile's `reset_grace`.
+const LONGEST_GRACE: i64 = 36_525 * 24 * 3_600 * 1_000_000;
+
+/// `END_TIMESTAMP` (datatype/timestamp.h): the first instant of the year 294277, which `timestamptz` does not reach.
+const END_OF_TIME: i64 = 9_223_371_331_200_000_000;
+
+/// Returns `(token_id, name, secret, hint, expires_at, previous_expires_at)`.
+#[pg_extern(sql = false)]
+fn reset_token(
+    token_id: Option<i64>,
+    grace: Option<Interval>,
+    expires_at: Option<TimestampWithTimeZone>,
+    account_id: Option<i64>,
+) -> Record<6> {
+    static METADATA: Statement = Statement::new("SELECT metadata FROM token_auth.token WHERE id = $1");
+    static RETIRE: Statement =
+        Statement::new("UPDATE token_auth.token SET replaced_at = $2, replaced_by = $3, expires_at = $4 WHERE id = $1");
+    answer(|| {
+        let old = Token::to_end(token_id, account_id)?;
+        let profile = &old.account.profile;
+        profile.check_can_reset()?;
+        old.check_live()?;
+
+        let now = server::now();
+        let grace_end = server::add(now, grace.unwrap_or(profile.reset_grace))
+            .filter(|end| *end >= now && end.0 - now.0 <= LONGEST_GRACE)
+            .ok_or(Error::GraceNotPossible)?;
+        let retires_at = old.expires_at.map_or(grace_end, |expiry| expiry.min(grace_end));
+        let expires_at = match expires_at {
+            Some(_) => arguments::expiry(expires_at, profile)?,
+            None => same_lifetime_again(&old, now),
+        };
+
+        let successor = NewToken {
+            account: &old.account,
+            home: old.home,
+            name: TokenName::AfterReset { name: &old.name, id: old.id },
+            expires_at,
+            metadata: METADATA.row(&[old.id.into()], |row| row.must::<Jsonb>(1)).ok_or(Error::NoToken(old.id))?,
+        };
+        let new = successor.issue(Grant::LikeToken(old.id))?;
+        // The successor is there before the old one goes: the last token of a domain can be reset.
+        RETIRE.run(&[old.id.into(), now.into(), new.id.into(), retires_at.into()]);
+        Ok(Record([
+            new.id.into(),
+            new.name.into(),
+            new.secret.into(),
+            new.hint.into(),
+            new.expires_at.into(),
+            retires_at.into(),
+        ]))
+    })
+}
+
+/// As long from now as the old one was to live from its creation; never, where it never expires or where that is
+/// past the end of `timestamptz`.
+fn same_lifetime_again(old: &Token, now: Instant) -> Option<Instant> {
+    let expiry = old.expires_at.filter(|expiry| expiry.0 != i64::MAX)?;
+    let lifetime = expiry.0.checked_sub(old.created_at.0)?;
+    now.0.checked_add(lifetime).filter(|expiry| *expiry < END_OF_TIME).map(Instant)
+}

@@ -1,0 +1,59 @@
+//! The settings, each with the context that decides who may set it and when it takes effect.
+
+use std::ffi::CString;
+use std::time::Duration;
+
+use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
+
+use crate::store::server;
+
+static ACTOR: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
+static SWEEP_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(60);
+static DATABASES: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
+
+pub fn define() {
+    // A superuser, or a role that was granted SET on it: whoever may set it says who acts.
+    GucRegistry::define_string_guc(
+        c"token_auth.actor",
+        c"Who manages tokens in this session, for the administrators of an account and for created_by.",
+        c"Empty means session_user.",
+        &ACTOR,
+        GucContext::Suset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
+        c"token_auth.sweep_interval",
+        c"Time between two rounds of the worker that removes expired tokens.",
+        c"No answer depends on it: an expired token is refused from the instant of its expiry on.",
+        &SWEEP_INTERVAL,
+        1,
+        86_400,
+        GucContext::Sighup,
+        GucFlags::UNIT_S,
+    );
+    GucRegistry::define_string_guc(
+        c"token_auth.databases",
+        c"Databases in which the worker removes expired tokens, separated by commas.",
+        c"Empty means every database that has the extension.",
+        &DATABASES,
+        GucContext::Sighup,
+        GucFlags::default(),
+    );
+    server::reserve_settings_prefix(c"token_auth");
+}
+
+/// `token_auth.actor`, or `None` where it is empty.
+pub fn actor() -> Option<CString> {
+    ACTOR.get().filter(|actor| !actor.is_empty())
+}
+
+pub fn sweep_interval() -> Duration {
+    Duration::from_secs(SWEEP_INTERVAL.get().unsigned_abs().into())
+}
+
+/// The names in `token_auth.databases`; none means every database.
+pub fn databases() -> Vec<String> {
+    let setting = DATABASES.get().unwrap_or_default();
+    let names = setting.to_string_lossy();
+    names.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_string).collect()
+}

@@ -1,0 +1,13 @@
+//! Everything that touches PostgreSQL's own structures, behind types that release what they hold.
+//!
+//! Unsafe code lives in this folder and nowhere else; what it offers to the rest of the crate is safe.
+
+pub mod database_list;
+pub mod error_detail;
+pub mod process;
+pub mod record;
+pub mod server;
+pub mod shared;
+pub mod snapshot;
+pub mod statement;
+pub mod value;

@@ -1,0 +1,87 @@
+//! The life of a background process, beyond what `pgrx::bgworkers` has.
+
+use pgrx::pg_sys;
+use pgrx::pg_sys::panic::CaughtError;
+use pgrx::{PgMemoryContexts, PgTryBuilder};
+
+/// Runs `body` in a transaction and commits it. An error is returned, and the process should end then: the transaction
+/// is left for the exit to abort.
+pub fn transaction<T>(body: impl FnOnce() -> T + std::panic::UnwindSafe) -> Result<T, String> {
+    PgTryBuilder::new(move || {
+        // SAFETY: a background worker with a database, outside of any transaction.
+        unsafe {
+            pg_sys::SetCurrentStatementStartTimestamp();
+            pg_sys::StartTransactionCommand();
+            pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
+        }
+        let result = body();
+        // SAFETY: ends what was begun above.
+        unsafe {
+            pg_sys::PopActiveSnapshot();
+            pg_sys::CommitTransactionCommand();
+        }
+        Ok(result)
+    })
+    .catch_others(|error| match error {
+        CaughtError::PostgresError(report) | CaughtError::ErrorReport(report) => Err(report.message().to_string()),
+        CaughtError::RustPanic { ereport, .. } => Err(ereport.message().to_string()),
+    })
+    .catch_rust_panic(|error| match error {
+        CaughtError::RustPanic { ereport, .. } => Err(ereport.message().to_string()),
+        other => other.rethrow(),
+    })
+    .execute()
+}
+
+/// Memory that PostgreSQL allocates on our behalf in a process that lives long, given back after each use.
+pub struct Scratch(PgMemoryContexts);
+
+impl Scratch {
+    pub fn new() -> Self {
+        Self(PgMemoryContexts::new("token_auth"))
+    }
+
+    /// Runs `body`, and then gives back what was allocated meanwhile.
+    pub fn lend<T>(&mut self, body: impl FnOnce() -> T) -> T {
+        // SAFETY: what `body` returns is Rust's own, so nothing refers to the context when it is reset.
+        unsafe {
+            let result = self.0.switch_to(|_| body());
+            self.0.reset();
+            result
+        }
+    }
+}
+
+/// Lets SIGTERM end this process at the next safe place, also in the middle of a statement.
+pub fn die_on_sigterm() {
+    unsafe extern "C-unwind" {
+        /// The handler itself: pgrx has a wrapper of it, which is no C function.
+        fn die(signal: std::ffi::c_int);
+    }
+    // SAFETY: the handler is PostgreSQL's own for backends (tcop/postgres.c).
+    unsafe {
+        #[cfg(not(feature = "pg18"))]
+        pg_sys::pqsignal(pg_sys::SIGTERM as i32, Some(die));
+        #[cfg(feature = "pg18")]
+        pg_sys::pqsignal_be(pg_sys::SIGTERM as i32, Some(die));
+        pg_sys::BackgroundWorkerUnblockSignals();
+    }
+}
+
+/// Reads the configuration files again.
+pub fn reload_settings() {
+    // SAFETY: what every process does on SIGHUP, outside of a transaction.
+    unsafe { pg_sys::ProcessConfigFile(pg_sys::GucContext::PGC_SIGHUP) }
+}
+
+/// Ends this process so that the postmaster starts it again, unless it is shutting down itself.
+pub fn exit_to_be_restarted() -> ! {
+    // SAFETY: runs PostgreSQL's exit callbacks; nothing of ours is left to be dropped.
+    unsafe { pg_sys::proc_exit(1) }
+}
+
+/// Our process id, for those who notify us.
+pub fn id() -> i32 {
+    // SAFETY: a plain variable of the process.
+    unsafe { pg_sys::MyProcPid }
+}

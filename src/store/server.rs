@@ -1,0 +1,85 @@
+//! Small questions to the server around us.
+
+use std::ffi::CStr;
+
+use pgrx::datum::Interval;
+use pgrx::pg_sys;
+use pgrx::{IntoDatum, PgSqlErrorCode, PgTryBuilder, direct_function_call};
+
+use super::value::Instant;
+
+/// Whether `shared_preload_libraries` is being loaded right now.
+pub fn is_preloading() -> bool {
+    // SAFETY: a plain flag of the process.
+    unsafe { pg_sys::process_shared_preload_libraries_in_progress }
+}
+
+/// Whether a CREATE or ALTER EXTENSION script is running in this session.
+pub fn is_in_extension_script() -> bool {
+    // SAFETY: a plain flag of the process.
+    unsafe { pg_sys::creating_extension }
+}
+
+/// The wall clock, which goes on while a transaction lasts.
+pub fn now() -> Instant {
+    // SAFETY: reads the clock.
+    Instant(unsafe { pg_sys::GetCurrentTimestamp() })
+}
+
+/// `instant + interval`, or `None` where that is out of range.
+pub fn add(instant: Instant, interval: Interval) -> Option<Instant> {
+    let arguments = [instant.into_datum(), interval.into_datum()];
+    PgTryBuilder::new(|| {
+        // SAFETY: timestamptz_pl_interval takes a timestamptz and an interval, and returns a timestamptz.
+        unsafe { direct_function_call::<i64>(pg_sys::timestamptz_pl_interval, &arguments) }.map(Instant)
+    })
+    // The one error of a pure function of two values: nothing is left behind that an abort would have to clean.
+    .catch_when(PgSqlErrorCode::ERRCODE_DATETIME_FIELD_OVERFLOW, |_| None)
+    .execute()
+}
+
+/// Whether the transaction sees one snapshot from beginning to end.
+pub fn snapshot_stands_still() -> bool {
+    // SAFETY: a plain variable of the process.
+    unsafe { pg_sys::XactIsoLevel >= pg_sys::XACT_REPEATABLE_READ as i32 }
+}
+
+/// The role that logged in, whatever SET ROLE or a SECURITY DEFINER function made of it.
+pub fn session_user() -> String {
+    // SAFETY: the session user exists while the session does; the name is copied at once.
+    unsafe {
+        let name = pg_sys::GetUserNameFromId(pg_sys::GetSessionUserId(), false);
+        CStr::from_ptr(name).to_string_lossy().into_owned()
+    }
+}
+
+/// Whether this database has the extension.
+pub fn has_extension() -> bool {
+    // SAFETY: a catalogue lookup inside a transaction.
+    unsafe { pg_sys::get_extension_oid(c"token_auth".as_ptr(), true) != pg_sys::InvalidOid }
+}
+
+/// The name of this database's encoding.
+pub fn encoding() -> String {
+    // SAFETY: returns a static string.
+    unsafe { CStr::from_ptr(pg_sys::GetDatabaseEncodingName()) }.to_string_lossy().into_owned()
+}
+
+/// Reserves `prefix`, so that a misspelt setting of ours is an error and not a placeholder.
+pub fn reserve_settings_prefix(prefix: &CStr) {
+    // SAFETY: copies the string.
+    unsafe { pg_sys::MarkGUCPrefixReserved(prefix.as_ptr()) }
+}
+
+/// Sets a setting for the rest of this process, as the postmaster's own processes do.
+pub fn set_for_this_process(name: &CStr, value: &CStr) {
+    // SAFETY: both strings are copied.
+    unsafe {
+        pg_sys::SetConfigOption(
+            name.as_ptr(),
+            value.as_ptr(),
+            pg_sys::GucContext::PGC_SUSET,
+            pg_sys::GucSource::PGC_S_OVERRIDE,
+        );
+    }
+}

@@ -1,0 +1,176 @@
+//! Our own SQL: each statement is planned once per backend and kept, and runs under the snapshot that it needs.
+//!
+//! This is SPI (https://www.postgresql.org/docs/current/spi.html) without what `pgrx::Spi` adds: pgrx assigns a
+//! transaction id to find out whether a transaction writes, which fails on a standby, and has no way to choose a
+//! snapshot.
+
+use std::ffi::{CStr, CString};
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+use pgrx::pg_sys;
+use pgrx::{FromDatum, IntoDatum};
+
+use super::snapshot::FreshSnapshot;
+use super::value::Value;
+
+/// A statement of ours, with `$1`, `$2`, … for its arguments. Every name in it is schema-qualified.
+pub struct Statement {
+    sql: &'static str,
+    /// The kept plan. Backends are forked before any plan is made, so each has its own.
+    plan: AtomicPtr<pg_sys::_SPI_plan>,
+}
+
+/// A row of a result, valid while its statement's result is being read.
+pub struct Row {
+    tuple: pg_sys::HeapTuple,
+    tupdesc: pg_sys::TupleDesc,
+}
+
+/// How a statement sees the database.
+enum View<'a> {
+    /// As any statement of the transaction does.
+    Transaction,
+    /// Writing or locking, under a snapshot taken now.
+    Latest,
+    /// Reading only, under the given snapshot.
+    Fresh(&'a FreshSnapshot),
+}
+
+impl Statement {
+    pub const fn new(sql: &'static str) -> Self {
+        Self { sql, plan: AtomicPtr::new(ptr::null_mut()) }
+    }
+
+    /// Runs it and returns how many rows it processed.
+    pub fn run(&self, arguments: &[Value]) -> u64 {
+        self.execute(arguments, View::Transaction, |_| ()).0
+    }
+
+    /// Runs it and returns its rows, each read by `read`.
+    pub fn rows<T>(&self, arguments: &[Value], read: impl FnMut(&Row) -> T) -> Vec<T> {
+        self.execute(arguments, View::Transaction, read).1
+    }
+
+    /// Runs it and returns its first row, if there is one, read by `read`.
+    pub fn row<T>(&self, arguments: &[Value], read: impl FnMut(&Row) -> T) -> Option<T> {
+        self.rows(arguments, read).into_iter().next()
+    }
+
+    /// Like [`Self::row`], under a snapshot taken now even where the transaction's own stands still. Not in parallel mode.
+    pub fn latest_row<T>(&self, arguments: &[Value], read: impl FnMut(&Row) -> T) -> Option<T> {
+        self.execute(arguments, View::Latest, read).1.into_iter().next()
+    }
+
+    /// Reads its rows under `snapshot`. It works where nothing can be written: on a standby, in a parallel worker.
+    pub fn fresh_rows<T>(&self, snapshot: &FreshSnapshot, arguments: &[Value], read: impl FnMut(&Row) -> T) -> Vec<T> {
+        self.execute(arguments, View::Fresh(snapshot), read).1
+    }
+
+    fn execute<T>(&self, arguments: &[Value], view: View<'_>, mut read: impl FnMut(&Row) -> T) -> (u64, Vec<T>) {
+        let _connection = Connection::open();
+        let plan = self.plan(arguments);
+        let mut values: Vec<_> =
+            arguments.iter().map(|value| value.datum.unwrap_or_else(pg_sys::Datum::null)).collect();
+        let nulls: Vec<_> =
+            arguments.iter().map(|value| if value.datum.is_some() { b' ' } else { b'n' } as _).collect();
+        let (read_only, snapshot) = match view {
+            View::Transaction => (false, ptr::null_mut()),
+            // SAFETY: the snapshot is copied before anything else can replace it.
+            View::Latest => (false, unsafe { pg_sys::GetLatestSnapshot() }),
+            View::Fresh(snapshot) => (true, snapshot.as_ptr()),
+        };
+        // SAFETY: the plan is a kept one with as many arguments, of these types; the arrays outlive the call.
+        let code = unsafe {
+            pg_sys::SPI_execute_snapshot(
+                plan,
+                values.as_mut_ptr(),
+                nulls.as_ptr(),
+                snapshot,
+                ptr::null_mut(),
+                read_only,
+                true,
+                0,
+            )
+        };
+        assert!(code >= 0, "{}: {}", self.sql, result_code(code));
+        // SAFETY: SPI sets both before it returns; a statement without result rows leaves the table null.
+        let (processed, table) = unsafe { (pg_sys::SPI_processed, pg_sys::SPI_tuptable.as_ref()) };
+        let rows = table.map(|table| {
+            // SAFETY: `vals` holds `numvals` tuples of this descriptor, and the table lives until SPI_finish.
+            let tuples = unsafe { std::slice::from_raw_parts(table.vals, table.numvals as usize) };
+            tuples.iter().map(|tuple| read(&Row { tuple: *tuple, tupdesc: table.tupdesc })).collect()
+        });
+        (processed, rows.unwrap_or_default())
+    }
+
+    fn plan(&self, arguments: &[Value]) -> pg_sys::SPIPlanPtr {
+        let kept = self.plan.load(Ordering::Relaxed);
+        if !kept.is_null() {
+            let same_types = arguments.iter().enumerate().all(|(place, value)| {
+                // SAFETY: a kept plan stays valid; the argument's index is checked by PostgreSQL.
+                unsafe { pg_sys::SPI_getargtypeid(kept, place as i32) == value.oid }
+            });
+            assert!(same_types, "{}: called with arguments of other types than before", self.sql);
+            return kept;
+        }
+        let sql = CString::new(self.sql).expect("a statement has no NUL in it");
+        let mut types: Vec<_> = arguments.iter().map(|value| value.oid).collect();
+        // SAFETY: `sql` and `types` are only read during the call, and SPI is connected.
+        let plan = unsafe { pg_sys::SPI_prepare(sql.as_ptr(), types.len() as i32, types.as_mut_ptr()) };
+        // SAFETY: SPI sets its result code when it returns no plan.
+        assert!(!plan.is_null(), "{}: {}", self.sql, result_code(unsafe { pg_sys::SPI_result }));
+        // SAFETY: the plan was just made and is not kept yet.
+        let code = unsafe { pg_sys::SPI_keepplan(plan) };
+        assert!(code == 0, "{}: {}", self.sql, result_code(code));
+        self.plan.store(plan, Ordering::Relaxed);
+        plan
+    }
+}
+
+impl Row {
+    /// The value in a column, counted from 1, or `None` where it is NULL.
+    pub fn get<T: FromDatum + IntoDatum>(&self, column: usize) -> Option<T> {
+        let column = column as i32;
+        let mut is_null = false;
+        // SAFETY: tuple and descriptor belong together; the type is checked before the datum is believed.
+        unsafe {
+            let oid = pg_sys::SPI_gettypeid(self.tupdesc, column);
+            assert!(T::is_compatible_with(oid), "column {column} is of type {oid}");
+            let datum = pg_sys::SPI_getbinval(self.tuple, self.tupdesc, column, &mut is_null);
+            T::from_polymorphic_datum(datum, is_null, oid)
+        }
+    }
+
+    /// The value in a column that is never NULL.
+    pub fn must<T: FromDatum + IntoDatum>(&self, column: usize) -> T {
+        self.get(column).unwrap_or_else(|| panic!("column {column} is NULL"))
+    }
+}
+
+/// A connection to SPI, closed when it goes out of scope.
+struct Connection;
+
+impl Connection {
+    fn open() -> Self {
+        // SAFETY: connecting nests; the matching SPI_finish is in Drop.
+        let code = unsafe { pg_sys::SPI_connect() };
+        assert!(code == pg_sys::SPI_OK_CONNECT as i32, "{}", result_code(code));
+        Self
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        // After an error the end of the (sub)transaction closes it, as for every SPI user.
+        if !std::thread::panicking() {
+            // SAFETY: opened in `open`, and connections are closed in reverse order by scope.
+            unsafe { pg_sys::SPI_finish() };
+        }
+    }
+}
+
+fn result_code(code: i32) -> String {
+    // SAFETY: returns a static string for every code.
+    unsafe { CStr::from_ptr(pg_sys::SPI_result_code_string(code)) }.to_string_lossy().into_owned()
+}

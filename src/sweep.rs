@@ -1,0 +1,55 @@
+//! Removing tokens that expired longer ago than their profile keeps them.
+
+use pgrx::pg_extern;
+
+use crate::error::{Error, answer};
+use crate::store::server;
+use crate::store::statement::Statement;
+
+/// How many tokens one statement removes: enough to be quick, few enough to hold no lock for long.
+pub const BATCH: i64 = 1000;
+
+#[pg_extern(sql = false)]
+fn sweep(max_tokens: Option<i64>) -> i64 {
+    answer(|| {
+        let wanted = max_tokens.unwrap_or(i64::MAX);
+        if wanted <= 0 {
+            return Err(Error::BadLimit);
+        }
+        let mut removed = 0;
+        while removed < wanted {
+            let batch = BATCH.min(wanted - removed);
+            let gone = remove(batch);
+            removed += gone;
+            if gone < batch {
+                break;
+            }
+        }
+        Ok(removed)
+    })
+}
+
+/// A token that somebody else has locked is left for the next time rather than waited for. The smallest retention of
+/// all profiles comes first because it can use the index on `expires_at`; the token's own decides.
+///
+/// A token with an id that the sequence has not handed out yet is one that a restore is bringing back: a dump sets the
+/// sequences after the rows of all tables. It is left alone, or its access would find no token when its turn comes.
+fn remove(limit: i64) -> i64 {
+    static REMOVE: Statement = Statement::new(
+        "WITH due AS MATERIALIZED (
+             SELECT t.id
+               FROM token_auth.token t
+               JOIN token_auth.account a ON a.id = t.account_id
+               JOIN token_auth.profile p ON p.name = a.profile
+              WHERE t.expires_at <= $1 - (SELECT pg_catalog.min(expired_retention) FROM token_auth.profile)
+                AND t.expires_at <= $1 - p.expired_retention
+                AND t.id <= (SELECT CASE WHEN is_called THEN last_value ELSE last_value - 1 END
+                               FROM token_auth.token_id_seq)
+              ORDER BY t.expires_at
+              LIMIT $2
+                FOR UPDATE OF t SKIP LOCKED
+         )
+         DELETE FROM token_auth.token t USING due WHERE t.id = due.id",
+    );
+    REMOVE.run(&[server::now().into(), limit.into()]) as i64
+}

@@ -1,0 +1,139 @@
+//! Verification: a secret and a question in, one `verification` row out, always.
+//!
+//! The seam is here: [`facts`] reads what the database knows about a digest, and the crate's rules decide. Both reads
+//! of one verification see the same snapshot, taken at the call, so that a change that committed before the call is
+//! seen at every isolation level.
+
+use pgrx::pg_extern;
+use token_auth_rules::name;
+use token_auth_rules::scope::Scope;
+use token_auth_rules::secret::{self, Digest};
+use token_auth_rules::verdict::{self, Access, Code, Domain, TokenFacts};
+
+use crate::arguments::{Text, question};
+use crate::error::answer;
+use crate::store::record::Record;
+use crate::store::server;
+use crate::store::snapshot::FreshSnapshot;
+use crate::store::statement::Statement;
+use crate::store::value::{Instant, Jsonb};
+
+/// The columns of `token_auth.verification`.
+type Verification = Record<8>;
+
+#[pg_extern(sql = false)]
+fn verify_token(secret: Text<'_>, scope: Text<'_>, domain: Text<'_>) -> Verification {
+    answer(|| {
+        let scope = question(scope)?;
+        let digest = secret.filter(|secret| secret::is_well_formed(secret)).map(secret::digest);
+        Ok(verify(digest, scope, domain))
+    })
+}
+
+#[pg_extern(sql = false)]
+fn verify_token_digest(digest: Option<&[u8]>, scope: Text<'_>, domain: Text<'_>) -> Verification {
+    answer(|| {
+        let scope = question(scope)?;
+        let digest = digest.and_then(|digest| Digest::try_from(digest).ok());
+        Ok(verify(digest, scope, domain))
+    })
+}
+
+/// `digest` is `None` where the secret, or the digest, does not have the form of one.
+fn verify(digest: Option<Digest>, scope: Option<Scope<'_>>, domain: Text<'_>) -> Verification {
+    let Some(digest) = digest else { return unknown(Code::Malformed) };
+    let snapshot = FreshSnapshot::take();
+    let Some(token) = facts(&digest, &snapshot) else { return unknown(Code::NotFound) };
+    let domain = token.domain_asked_about(domain, &snapshot);
+    let code = verdict::decide(&token.facts, scope.as_ref(), domain, server::now().0);
+    let domain_id = if domain == Domain::Unnamed { token.home } else { domain.id() };
+    Record([
+        (code == Code::Ok).into(),
+        code.as_str().into(),
+        token.id.into(),
+        token.account_id.into(),
+        domain_id.into(),
+        token.name.into(),
+        token.expires_at.into(),
+        token.metadata.into(),
+    ])
+}
+
+/// The answer about no token at all.
+fn unknown(code: Code) -> Verification {
+    let none = None::<i64>;
+    Record([
+        false.into(),
+        code.as_str().into(),
+        none.into(),
+        none.into(),
+        none.into(),
+        None::<String>.into(),
+        None::<Instant>.into(),
+        None::<Jsonb>.into(),
+    ])
+}
+
+/// A token as verification sees it.
+struct VerifiedToken {
+    id: i64,
+    account_id: i64,
+    home: Option<i64>,
+    name: String,
+    expires_at: Option<Instant>,
+    metadata: Jsonb,
+    needs_verified_domain: bool,
+    facts: TokenFacts,
+}
+
+fn facts(digest: &Digest, snapshot: &FreshSnapshot) -> Option<VerifiedToken> {
+    static FIND: Statement = Statement::new(
+        "SELECT t.id, t.account_id, t.domain_id, t.name, t.expires_at, t.metadata,
+                t.paused_at IS NOT NULL OR a.paused_at IS NOT NULL, p.needs_verified_domain
+           FROM token_auth.token t
+           JOIN token_auth.account a ON a.id = t.account_id
+           JOIN token_auth.profile p ON p.name = a.profile
+          WHERE t.digest = $1",
+    );
+    static ACCESS: Statement =
+        Statement::new("SELECT domain_id, scopes FROM token_auth.token_access WHERE token_id = $1 ORDER BY id");
+    let found = FIND.fresh_rows(snapshot, &[digest.as_slice().into()], |row| {
+        let expires_at: Option<Instant> = row.get(5);
+        VerifiedToken {
+            id: row.must(1),
+            account_id: row.must(2),
+            home: row.get(3),
+            name: row.must(4),
+            expires_at,
+            metadata: row.must(6),
+            needs_verified_domain: row.must(8),
+            facts: TokenFacts { paused: row.must(7), expires_at: expires_at.map(|at| at.0), access: Vec::new() },
+        }
+    });
+    let mut token = found.into_iter().next()?;
+    token.facts.access = ACCESS.fresh_rows(snapshot, &[token.id.into()], |row| Access {
+        domain_id: row.get(1),
+        scopes: row.must::<Vec<Option<String>>>(2).into_iter().flatten().collect(),
+    });
+    Some(token)
+}
+
+impl VerifiedToken {
+    fn domain_asked_about(&self, domain: Text<'_>, snapshot: &FreshSnapshot) -> Domain {
+        static FIND: Statement = Statement::new(
+            "SELECT id, verified_at IS NOT NULL
+               FROM token_auth.domain
+              WHERE account_id = $1 AND pg_catalog.lower(name COLLATE \"C\") = $2",
+        );
+        let Some(domain) = domain else { return Domain::Unnamed };
+        // Text that is no UTF-8 is the name of no domain.
+        let Ok(domain) = std::str::from_utf8(domain) else { return Domain::Unusable };
+        let found = FIND.fresh_rows(snapshot, &[self.account_id.into(), name::fold(domain).into()], |row| {
+            (row.must::<i64>(1), row.must::<bool>(2))
+        });
+        match found.first() {
+            Some((id, verified)) if *verified || !self.needs_verified_domain => Domain::Known(*id),
+            _ => Domain::Unusable,
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! The description of a cluster: settings, environment, and whether it starts empty or as a copy of another.
+
+use super::Cluster;
+use crate::programs::{Programs, run};
+use std::{fs::OpenOptions, io::Write, path::Path};
+use tempfile::TempDir;
+
+/// Settings of every cluster: small, reachable by its own socket only, quick to make and to throw away.
+const SETTINGS: &[(&str, &str)] = &[
+    ("listen_addresses", ""),
+    ("max_connections", "40"),
+    ("shared_buffers", "32MB"),
+    ("fsync", "off"),
+    ("log_line_prefix", "%m [%p] %b "),
+    ("log_timezone", "UTC"),
+    ("timezone", "UTC"),
+];
+
+/// Collects what a [`Cluster`] should be like.
+#[derive(Default)]
+pub struct Builder {
+    settings: Vec<(String, String)>,
+    environment: Vec<(String, String)>,
+}
+
+impl Builder {
+    /// A line of `postgresql.conf`. The last one of a name wins.
+    pub fn setting(mut self, name: &str, value: &str) -> Builder {
+        self.settings.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Loads a library when the server starts; may be called for several.
+    pub fn preload(self, library: &str) -> Builder {
+        let before = self.settings.iter().rev().find(|(name, _)| name == "shared_preload_libraries");
+        let libraries = before.map_or_else(|| library.to_owned(), |(_, before)| format!("{before}, {library}"));
+        self.setting("shared_preload_libraries", &libraries)
+    }
+
+    /// A variable in the server's environment.
+    pub fn environment(mut self, name: &str, value: &str) -> Builder {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Makes the cluster (UTF-8, C locale, everybody trusted) and starts it.
+    pub fn start(self) -> Cluster {
+        self.make_and_start(|programs, data| {
+            run(programs
+                .server("initdb")
+                .args([
+                    "--encoding=UTF8",
+                    "--no-locale",
+                    "--auth=trust",
+                    "--username=postgres",
+                    "--no-sync",
+                    "--pgdata",
+                ])
+                .arg(data));
+        })
+    }
+
+    /// Makes a hot standby of a running cluster and starts it. It has the primary's settings, and on top the ones here.
+    pub fn start_standby_of(self, primary: &Cluster) -> Cluster {
+        self.make_and_start(|programs, data| {
+            run(programs
+                .server("pg_basebackup")
+                .args(["--write-recovery-conf", "--checkpoint=fast", "--no-sync", "--username=postgres", "--host"])
+                .arg(primary.socket_directory())
+                .arg("--pgdata")
+                .arg(data));
+        })
+    }
+
+    fn make_and_start(self, make_data: impl FnOnce(&Programs, &Path)) -> Cluster {
+        let programs = Programs::installed();
+        // Under /tmp itself, because the path of a socket may have no more than about a hundred bytes.
+        let home = TempDir::with_prefix_in("token_auth.", "/tmp").expect("a directory under /tmp");
+        programs.give_to_server(home.path());
+        let cluster = Cluster { programs, home, environment: self.environment };
+        make_data(programs, &cluster.data_directory());
+        append_settings(&cluster, &self.settings);
+        cluster.start();
+        cluster
+    }
+}
+
+fn append_settings(cluster: &Cluster, settings: &[(String, String)]) {
+    let path = cluster.data_directory().join("postgresql.conf");
+    let quoted = |value: &str| value.replace('\'', "''");
+    let mut lines = String::new();
+    for (name, value) in SETTINGS {
+        lines += &format!("{name} = '{}'\n", quoted(value));
+    }
+    lines += &format!("unix_socket_directories = '{}'\n", cluster.socket_directory().display());
+    for (name, value) in settings {
+        lines += &format!("{name} = '{}'\n", quoted(value));
+    }
+    OpenOptions::new()
+        .append(true)
+        .open(&path)
+        .and_then(|mut file| file.write_all(lines.as_bytes()))
+        .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+}

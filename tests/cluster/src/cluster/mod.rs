@@ -1,0 +1,142 @@
+//! A cluster and its life: built, started, stopped, crashed, promoted, removed.
+
+mod builder;
+mod clients;
+pub mod log;
+
+pub use builder::Builder;
+pub use clients::Format;
+
+use crate::{
+    programs::{Programs, run},
+    sql::Sql,
+};
+use log::Log;
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    time::{Duration, Instant},
+};
+use tempfile::TempDir;
+
+/// A cluster of the test's own. Dropping it stops the server and removes its files.
+pub struct Cluster {
+    programs: &'static Programs,
+    /// Holds the data directory, the log and the socket; removed after `Drop` has stopped the server.
+    home: TempDir,
+    environment: Vec<(String, String)>,
+}
+
+/// How `pg_ctl stop` goes about it.
+#[derive(Clone, Copy, Debug)]
+pub enum Stop {
+    /// Sessions are ended, a checkpoint is written.
+    Fast,
+    /// Everything is dropped on the spot: the next start is a crash recovery.
+    Immediate,
+}
+
+impl Cluster {
+    /// A cluster to be described and then started.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Starts the server and waits until it takes connections.
+    pub fn start(&self) {
+        let mut command = self.pg_ctl("start");
+        command.arg("-l").arg(self.log_path()).envs(self.environment.iter().map(|(name, value)| (name, value)));
+        let output = command.output().unwrap_or_else(|error| panic!("{command:?} does not start: {error}"));
+        assert!(output.status.success(), "the server does not start:\n{}", self.log().tail(40));
+    }
+
+    /// Stops the server, waits until it has gone, and returns how long that took.
+    pub fn stop(&self, how: Stop) -> Duration {
+        let began = Instant::now();
+        let mode = match how {
+            Stop::Fast => "fast",
+            Stop::Immediate => "immediate",
+        };
+        run(self.pg_ctl("stop").args(["-m", mode]));
+        began.elapsed()
+    }
+
+    /// A clean stop and a new start.
+    pub fn restart(&self) {
+        self.stop(Stop::Fast);
+        self.start();
+    }
+
+    /// Pulls the plug: no session is ended in order, nothing is written. [`Cluster::start`] recovers from the WAL.
+    pub fn crash(&self) {
+        self.stop(Stop::Immediate);
+    }
+
+    /// Ends a standby's recovery and waits until it is a primary.
+    pub fn promote(&self) {
+        run(&mut self.pg_ctl("promote"));
+    }
+
+    /// Changes a setting in the configuration and has the server read it again.
+    pub fn reload_with(&self, setting: &str, value: &str) {
+        let mut admin = self.connect("postgres", "postgres");
+        admin.run(&format!("ALTER SYSTEM SET {setting} = '{value}'"), &[]);
+        admin.run("SELECT pg_reload_conf()", &[]);
+    }
+
+    /// Takes back what [`Cluster::reload_with`] changed.
+    pub fn reload_without(&self, setting: &str) {
+        let mut admin = self.connect("postgres", "postgres");
+        admin.run(&format!("ALTER SYSTEM RESET {setting}"), &[]);
+        admin.run("SELECT pg_reload_conf()", &[]);
+    }
+
+    /// Sends SIGKILL to the processes of one kind, as `pg_stat_activity` of this very server lists them.
+    pub fn kill_9(&self, backend_type: &str) {
+        let pids: Vec<i32> = self
+            .connect("postgres", "postgres")
+            .list("SELECT pid FROM pg_stat_activity WHERE backend_type = $1", &[&backend_type]);
+        assert!(!pids.is_empty(), "no {backend_type} runs");
+        for pid in pids {
+            run(Command::new("sh").args(["-c", "kill -s KILL \"$0\""]).arg(pid.to_string()));
+        }
+    }
+
+    /// The server's log as it is now.
+    pub fn log(&self) -> Log {
+        Log::read(&self.log_path())
+    }
+
+    /// A path for a file of the test's own (a dump, a script) that goes away with the cluster.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.home.path().join(name)
+    }
+
+    fn pg_ctl(&self, what: &str) -> Command {
+        let mut command = self.programs.server("pg_ctl");
+        command.arg(what).args(["--wait", "--timeout=60", "--silent", "--pgdata"]).arg(self.data_directory());
+        command
+    }
+
+    fn socket_directory(&self) -> &Path {
+        self.home.path()
+    }
+
+    fn data_directory(&self) -> PathBuf {
+        self.file("data")
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.file("log")
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("--- end of the server's log\n{}\n---", self.log().tail(40));
+        }
+        // Already stopped is fine, and there is nothing to be done about a failure here: no panic in a panic.
+        let _ = self.pg_ctl("stop").args(["-m", "immediate"]).output();
+    }
+}

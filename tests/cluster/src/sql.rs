@@ -1,0 +1,109 @@
+//! Short words for talking to a server: a test states what it expects, the helper reports what came instead.
+
+use postgres::{
+    GenericClient, Row,
+    error::SqlState,
+    types::{FromSqlOwned, ToSql},
+};
+
+/// One value, many values, or the refusal that a statement must end in. Everything else panics with the statement.
+pub trait Sql {
+    /// Runs a statement; returns how many rows it touched.
+    fn run(&mut self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> u64;
+
+    /// The rows of a query.
+    fn rows(&mut self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Vec<Row>;
+
+    /// Runs a statement that the server must refuse.
+    fn refused(&mut self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Refusal;
+
+    /// The first column of each row.
+    fn list<T: FromSqlOwned>(&mut self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Vec<T> {
+        self.rows(sql, params).iter().map(|row| row.get(0)).collect()
+    }
+
+    /// The only row of a query.
+    fn row(&mut self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Row {
+        let mut rows = self.rows(sql, params);
+        assert_eq!(rows.len(), 1, "rows of: {sql}");
+        rows.remove(0)
+    }
+
+    /// The first column of the only row.
+    fn get<T: FromSqlOwned>(&mut self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> T {
+        self.row(sql, params).get(0)
+    }
+}
+
+impl<C: GenericClient> Sql for C {
+    fn run(&mut self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> u64 {
+        self.execute(sql, params).unwrap_or_else(|error| panic!("{sql}\n{}", describe(&error)))
+    }
+
+    fn rows(&mut self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Vec<Row> {
+        self.query(sql, params).unwrap_or_else(|error| panic!("{sql}\n{}", describe(&error)))
+    }
+
+    fn refused(&mut self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Refusal {
+        match self.query(sql, params) {
+            Ok(rows) => panic!("not refused, {} rows: {sql}", rows.len()),
+            Err(error) => refusal(&error),
+        }
+    }
+}
+
+/// What the server says when it refuses a statement.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    /// The SQLSTATE.
+    pub code: String,
+    /// The primary message.
+    pub message: String,
+    /// The DETAIL field; empty where there is none.
+    pub detail: String,
+    /// The HINT field; empty where there is none.
+    pub hint: String,
+    /// The CONTEXT field; empty where there is none.
+    pub context: String,
+    /// The name of the violated constraint; empty where there is none.
+    pub constraint: String,
+}
+
+impl Refusal {
+    /// All the text of the refusal, to search for what must not be in it.
+    pub fn text(&self) -> String {
+        [&*self.message, &*self.detail, &*self.hint, &*self.context].join("\n")
+    }
+}
+
+/// The server's refusal in an error; panics where the error is something else, such as a lost connection.
+pub fn refusal(error: &postgres::Error) -> Refusal {
+    let Some(db) = error.as_db_error() else {
+        panic!("not a refusal by the server: {}", describe(error));
+    };
+    let or_empty = |field: Option<&str>| field.unwrap_or_default().to_owned();
+    Refusal {
+        code: db.code().code().to_owned(),
+        message: db.message().to_owned(),
+        detail: or_empty(db.detail()),
+        hint: or_empty(db.hint()),
+        context: or_empty(db.where_()),
+        constraint: or_empty(db.constraint()),
+    }
+}
+
+/// An error with everything that the server said; the crate's own text is only "db error".
+pub(crate) fn describe(error: &postgres::Error) -> String {
+    match error.as_db_error() {
+        Some(db) => format!(
+            "{} {}: {}\nDETAIL: {}\nHINT: {}\nCONTEXT: {}",
+            db.severity(),
+            db.code().code(),
+            db.message(),
+            db.detail().unwrap_or_default(),
+            db.hint().unwrap_or_default(),
+            db.where_().unwrap_or_default()
+        ),
+        None => format!("{error} (SQLSTATE {:?})", error.code().map(SqlState::code)),
+    }
+}

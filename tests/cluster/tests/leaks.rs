@@ -1,0 +1,131 @@
+//! No secret and no digest gets out while tokens live and functions refuse: not into the log, not into statistics, not
+//! into what a session is told.
+
+use cluster::{NewToken, Sql, Stage, ToSql, TokenAuth, talkative};
+
+#[test]
+fn a_tokens_whole_life_leaves_no_trace_of_its_secret() {
+    let mut stage = Stage::start(talkative().preload("token_auth"));
+    live_a_life(&mut stage);
+    provoke_functions(&mut stage);
+    stage.assert_no_leaks();
+}
+
+fn live_a_life(stage: &mut Stage) {
+    let Stage { manager, verifier, account, watch, .. } = stage;
+    let domain = manager.domain(*account, "life.example");
+    let token = manager.token(*account, "a life", &["email:send"], "life.example");
+    let everywhere = manager.account_token(*account, "everywhere", &["*"]);
+    for token in [&domain.token, &token, &everywhere] {
+        watch.token(token);
+        assert_eq!(verifier.verify(&token.secret, Some("email:send"), Some("life.example")).code, "ok");
+    }
+    assert_eq!(verifier.verify(&token.secret, Some("email:read"), Some("life.example")).code, "insufficient_scope");
+    assert_eq!(verifier.verify(&token.secret, Some("email:send"), Some("mail.example")).code, "domain_not_allowed");
+    let flipped = token.secret.replace("tok_", "tik_");
+    watch.secret("a typo", &flipped);
+    assert_eq!(verifier.verify(&flipped, None, None).code, "malformed");
+
+    for (sql, code) in [
+        ("SELECT token_auth.pause_token($1)", "paused"),
+        ("SELECT token_auth.resume_token($1)", "ok"),
+        ("SELECT token_auth.rename_token($1, 'another name')", "ok"),
+        ("SELECT token_auth.set_token_metadata($1, '{\"a\": 1}')", "ok"),
+        ("SELECT token_auth.set_token_expiry($1, now() + interval '1 day')", "ok"),
+        ("SELECT token_auth.grant_access($1, '{stats:read}', all_domains => true)", "ok"),
+        ("SELECT token_auth.revoke_access($1, all_domains => true)", "ok"),
+    ] {
+        manager.run(sql, &[&token.id]);
+        assert_eq!(verifier.verify(&token.secret, Some("email:send"), Some("life.example")).code, code, "{sql}");
+    }
+    let row = manager.row("SELECT token_id, secret FROM token_auth.reset_token(token_id => $1)", &[&token.id]);
+    let successor = NewToken { id: row.get(0), secret: row.get(1) };
+    watch.token(&successor);
+    assert!(verifier.is_good(&successor.secret) && verifier.is_good(&token.secret));
+    manager.rows("SELECT * FROM token_auth.tokens", &[]);
+    manager.run("SELECT token_auth.delete_token($1)", &[&token.id]);
+    assert_eq!(verifier.verify(&token.secret, None, None).code, "not_found");
+    manager.run("SELECT token_auth.delete_domain($1)", &[&domain.id]);
+    manager.run("SELECT token_auth.sweep()", &[]);
+}
+
+/// Every refusal that the functions are documented to give, with values bound as parameters.
+fn provoke_functions(stage: &mut Stage) {
+    let Stage { manager, verifier, superuser, account, token, watch, .. } = stage;
+    let (account, id, secret) = (&*account, &token.id, &token.secret);
+    let (nobody, blank, long, control) = (&-1_i64, &" ", &"x".repeat(300), &"a\nb");
+    let many: Vec<String> = (0..257).map(|i| format!("r{i}:read")).collect();
+    let metadata = &format!("{{\"a\": \"{}\"}}", "x".repeat(9000));
+
+    for bad in [&blank as &(dyn ToSql + Sync), long, &control] {
+        for sql in [
+            "SELECT token_auth.create_account(name => $1)",
+            "SELECT token_auth.rename_account((SELECT min(id) FROM token_auth.account), $1)",
+            "SELECT token_auth.add_account_admin((SELECT min(id) FROM token_auth.account), $1)",
+            "SELECT token_auth.create_domain((SELECT min(id) FROM token_auth.account), $1)",
+            "SELECT token_auth.rename_domain((SELECT min(id) FROM token_auth.domain), $1)",
+            "SELECT token_auth.rename_token((SELECT min(id) FROM token_auth.tokens), $1)",
+            "SELECT token_auth.create_token(
+                 (SELECT min(id) FROM token_auth.account), $1, '{email:send}', all_domains => true)",
+        ] {
+            watch.refused(manager, "22023", sql, &[bad]);
+        }
+    }
+    let create = "SELECT token_auth.create_token($1, 'x', $2, domain => $3, metadata => $4::text::jsonb)";
+    let domain = &"mail.example";
+    watch.refused(manager, "22023", create, &[account, &vec!["email"], domain, &"{}"]);
+    watch.refused(manager, "22023", create, &[account, &Vec::<String>::new(), domain, &"{}"]);
+    watch.refused(manager, "22023", create, &[account, &many, domain, &"{}"]);
+    watch.refused(manager, "22023", create, &[account, &vec!["email:send"], &None::<&str>, &"{}"]);
+    watch.refused(manager, "22023", create, &[account, &vec!["email:send"], domain, metadata]);
+    watch.refused(manager, "P0002", create, &[account, &vec!["email:send"], &"unknown.example", &"{}"]);
+    watch.refused(manager, "P0002", create, &[nobody, &vec!["email:send"], domain, &"{}"]);
+
+    let grant = "SELECT token_auth.grant_access($1, $2, domain => $3)";
+    watch.refused(manager, "22023", grant, &[id, &vec!["email:"], domain]);
+    watch.refused(manager, "22023", grant, &[id, &many, domain]);
+    watch.refused(manager, "P0002", grant, &[id, &vec!["email:send"], &"unknown.example"]);
+    watch.refused(manager, "P0002", grant, &[nobody, &vec!["email:send"], domain]);
+
+    watch.refused(manager, "23505", "SELECT token_auth.create_account(name => $1)", &[&"acme"]);
+    watch.refused(manager, "23505", "SELECT token_auth.create_domain($1, $2)", &[account, &"MAIL.example"]);
+    watch.refused(
+        manager,
+        "23505",
+        "SELECT token_auth.rename_domain((SELECT max(id) FROM token_auth.domain), $1)",
+        &[&"MAIL.example"],
+    );
+    watch.refused(manager, "P0002", "SELECT token_auth.create_account(name => 'x', profile => $1)", &[&"none"]);
+    watch.refused(manager, "P0002", "SELECT token_auth.add_account_admin($1, $2)", &[nobody, &"alice"]);
+    watch.refused(manager, "P0002", "SELECT token_auth.create_domain($1, $2)", &[nobody, &"x.example"]);
+    watch.refused(manager, "22023", "SELECT token_auth.delete_account($1, $2)", &[account, &"not acme"]);
+    watch.refused(manager, "22023", "SELECT token_auth.set_token_expiry($1, now())", &[id]);
+    watch.refused(manager, "22023", "SELECT token_auth.reset_token($1, grace => '-1 second')", &[id]);
+    for sql in [
+        "SELECT token_auth.delete_token($1)",
+        "SELECT token_auth.pause_token($1)",
+        "SELECT token_auth.reset_token($1)",
+        "SELECT token_auth.set_token_metadata($1, '{}')",
+    ] {
+        watch.refused(manager, "P0002", sql, &[nobody]);
+    }
+    let last: i64 = manager.get("SELECT id FROM token_auth.tokens WHERE domain = 'spare.example'", &[]);
+    watch.refused(manager, "23001", "SELECT token_auth.delete_token($1)", &[&last]);
+
+    let row = manager.row("SELECT token_id, secret FROM token_auth.reset_token(token_id => $1)", &[id]);
+    watch.token(&NewToken { id: row.get(0), secret: row.get(1) });
+    watch.refused(manager, "55000", "SELECT token_auth.reset_token($1)", &[id]);
+    watch.refused(manager, "55000", "SELECT token_auth.set_token_expiry($1, now() + interval '1 day')", &[id]);
+
+    for scope in ["email", "email:*", "*", "", "Email:Send"] {
+        watch.refused(verifier, "22023", "SELECT token_auth.verify_token($1, $2)", &[secret, &scope]);
+    }
+    watch.refused(verifier, "42501", "SELECT token_auth.delete_token($1)", &[id]);
+    watch.refused(verifier, "42501", "SELECT token_auth.verify_token_digest($1)", &[&vec![0_u8; 32]]);
+    watch.refused(manager, "42501", "SELECT token_auth.verify_token($1)", &[secret]);
+    watch.refused(manager, "42501", "SELECT digest FROM token_auth.token WHERE id = $1", &[id]);
+
+    superuser.run("SELECT set_config('token_auth.actor', $1, false)", &[&control]);
+    watch.refused(superuser, "22023", create, &[account, &vec!["email:send"], domain, &"{}"]);
+    superuser.run("RESET token_auth.actor", &[]);
+}

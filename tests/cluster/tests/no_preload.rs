@@ -1,0 +1,49 @@
+//! Without `shared_preload_libraries`: everything but the worker works, and an administrator can see that none runs.
+
+use cluster::{Cluster, Sql, TokenAuth, launcher};
+
+#[test]
+fn everything_works_by_hand_without_preload() {
+    let cluster = Cluster::builder().start();
+    let mut db = cluster.create_database_with_token_auth("app");
+    db.own_profile("brief", r#"{"expired_retention": "0"}"#);
+    let account = db.account_under("acme", "brief");
+    let domain = db.domain(account, "mail.example");
+    let token = db.token(account, "sender", &["email:send"], "mail.example");
+
+    assert_eq!(db.verify(&token.secret, Some("email:send"), Some("mail.example")).code, "ok");
+    assert_eq!(db.verify(&token.secret, Some("email:read"), Some("mail.example")).code, "insufficient_scope");
+    assert_eq!(db.verify(&domain.token.secret, Some("email:read"), Some("mail.example")).code, "ok");
+
+    db.expired_tokens(account, 3);
+    assert_eq!(db.token_count(), 5);
+    assert_eq!(db.get::<i64>("SELECT token_auth.sweep()", &[]), 3);
+    assert_eq!(db.token_count(), 2);
+    assert_eq!(db.get::<i64>("SELECT token_auth.sweep()", &[]), 0);
+}
+
+#[test]
+fn without_preload_no_launcher_is_listed() {
+    let cluster = Cluster::builder().start();
+    cluster.create_database_with_token_auth("app");
+    assert_eq!(launcher(&cluster), None);
+}
+
+#[test]
+fn create_extension_says_that_no_worker_will_run() {
+    assert!(what_create_extension_says(&Cluster::builder().start()).contains("shared_preload_libraries"));
+}
+
+#[test]
+fn create_extension_says_nothing_of_the_sort_where_a_worker_runs() {
+    let cluster = Cluster::builder().preload("token_auth").start();
+    assert_eq!(what_create_extension_says(&cluster), "");
+}
+
+fn what_create_extension_says(cluster: &Cluster) -> String {
+    cluster.create_database("app");
+    let (mut db, heard) = cluster.connect_listening("app", "postgres");
+    db.run("CREATE EXTENSION token_auth", &[]);
+    let heard = heard.lock().expect("the listener does not panic");
+    heard.join("\n")
+}

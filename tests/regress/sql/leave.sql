@@ -1,0 +1,5 @@
+-- Leaves the cluster as it was: roles belong to all its databases.
+SET client_min_messages = warning;
+DROP SCHEMA regress CASCADE;
+DROP OWNED BY regress_manager, regress_verifier, regress_nobody;
+DROP ROLE regress_manager, regress_verifier, regress_nobody;

@@ -1,0 +1,71 @@
+-- Default deny: what a role was not granted it cannot do. Managers and verifiers see the tables only through what they were given.
+CALL regress.begin();
+SELECT token_auth.create_account('Acme');
+SELECT domain_id, token_id, secret FROM token_auth.create_domain(1, 'acme.example') \gset
+
+-- Nobody: nothing at all, not even the schema.
+SET ROLE regress_nobody;
+SELECT regress.outcome('SELECT token_auth.verify_token(''x'')');
+SELECT regress.outcome('SELECT * FROM token_auth.tokens');
+SELECT regress.outcome('SELECT token_auth.create_account(''x'')');
+RESET ROLE;
+GRANT USAGE ON SCHEMA token_auth TO regress_nobody;
+SET ROLE regress_nobody;
+-- With USAGE on the schema still no function (they are called without arguments: the privilege is asked first).
+SELECT count(*) AS functions, count(*) FILTER (WHERE has_function_privilege(oid, 'EXECUTE')) AS executable
+  FROM pg_proc WHERE pronamespace = 'token_auth'::regnamespace;
+SELECT relname FROM pg_class WHERE relnamespace = 'token_auth'::regnamespace AND relkind IN ('r', 'v', 'S')
+   AND (CASE WHEN relkind = 'S' THEN has_sequence_privilege(oid, 'USAGE, SELECT, UPDATE')
+             ELSE has_table_privilege(oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER') OR has_any_column_privilege(oid, 'SELECT') END);
+RESET ROLE;
+REVOKE USAGE ON SCHEMA token_auth FROM regress_nobody;
+
+-- A verifier: verify_token, and no more.
+SET ROLE regress_verifier;
+SELECT code FROM token_auth.verify_token(:'secret', 'email:send', 'acme.example');
+SELECT oid::regprocedure FROM pg_proc WHERE pronamespace = 'token_auth'::regnamespace AND has_function_privilege(oid, 'EXECUTE');
+SELECT regress.outcome('SELECT token_auth.verify_token_digest(''\x00'')');
+SELECT regress.outcome('SELECT * FROM token_auth.token');
+SELECT regress.outcome('SELECT * FROM token_auth.tokens');
+SELECT regress.outcome('SELECT token_auth.pause_token(1)');
+RESET ROLE;
+
+-- A manager: functions and lists, but no DML and no digest.
+SET ROLE regress_manager;
+SELECT statement, regress.outcome(statement) FROM unnest(ARRAY[
+    'SELECT * FROM token_auth.token',
+    'SELECT digest FROM token_auth.token',
+    'SELECT * FROM token_auth.account_admin',
+    'INSERT INTO token_auth.token_access (account_id, token_id, scopes) VALUES (1, 1, ''{*}'')',
+    'UPDATE token_auth.token SET paused_at = NULL',
+    'DELETE FROM token_auth.account',
+    'INSERT INTO token_auth.account_admin VALUES (1, ''me'')',
+    'UPDATE token_auth.profile SET can_pause = true',
+    'TRUNCATE token_auth.domain CASCADE',
+    'SELECT nextval(''token_auth.token_id_seq'')',
+    'SELECT token_auth.verify_token(''x'')',
+    'SELECT token_auth.sweep()',
+    'CREATE TABLE token_auth.mine ()']) AS statement;
+SELECT token_auth.rename_token(1, 'managed');
+SELECT name, access FROM token_auth.tokens;
+RESET ROLE;
+
+-- The functions are not led astray by objects of the same names that the caller puts in their way.
+CREATE SCHEMA regress_trap AUTHORIZATION regress_manager;
+SET ROLE regress_manager;
+SET search_path = regress_trap, pg_catalog;
+CREATE FUNCTION lower(text) RETURNS text LANGUAGE sql AS $$ SELECT 'trapped' $$;
+CREATE OPERATOR = (LEFTARG = bigint, RIGHTARG = int, FUNCTION = pg_catalog.int84ne);
+CREATE FUNCTION trap(bigint, bigint) RETURNS bool LANGUAGE sql AS $$ SELECT true $$;
+CREATE OPERATOR = (LEFTARG = bigint, RIGHTARG = bigint, FUNCTION = trap);
+SELECT regress.outcome('SELECT token_auth.pause_token(99)');
+SELECT domain_id FROM token_auth.create_domain(1, 'TRAP.example');
+SELECT regress.outcome('SELECT token_auth.create_domain(1, ''trap.EXAMPLE'')');
+SELECT regress.outcome('SELECT token_auth.delete_token(1)');
+RESET search_path;
+RESET ROLE;
+SET search_path = regress_trap, pg_catalog;
+SELECT code FROM token_auth.verify_token(:'secret', 'email:send', 'acme.example');
+RESET search_path;
+SET client_min_messages = warning;
+DROP SCHEMA regress_trap CASCADE;

@@ -1,0 +1,73 @@
+-- Profiles: presets are read-only, one's own are plain rows, and each rule shows in the error that it causes.
+CALL regress.begin();
+SELECT * FROM token_auth.profile \gx
+
+-- Nobody changes a preset, or makes one.
+SELECT statement, regress.outcome(statement) FROM unnest(ARRAY[
+    $$UPDATE token_auth.profile SET can_pause = false WHERE name = 'default'$$,
+    $$UPDATE token_auth.profile SET builtin = false WHERE name = 'default'$$,
+    $$DELETE FROM token_auth.profile WHERE name = 'default'$$,
+    $$INSERT INTO token_auth.profile (name, builtin) VALUES ('mine', true)$$,
+    $$INSERT INTO token_auth.profile_resource VALUES ('default', 'email', '{read}')$$,
+    $$TRUNCATE token_auth.profile CASCADE$$,
+    $$TRUNCATE token_auth.profile_resource$$]) AS statement;
+INSERT INTO token_auth.profile (name) VALUES ('mine');
+SELECT regress.outcome($$UPDATE token_auth.profile SET builtin = true WHERE name = 'mine'$$);
+SELECT regress.outcome($$UPDATE token_auth.profile SET name = 'default' WHERE name = 'mine'$$);
+
+-- A copy under a name of one's own, as the hint says.
+INSERT INTO token_auth.profile
+SELECT (jsonb_populate_record(p, '{"name": "strict", "builtin": false, "secret_prefix": "acme_live_"}')).*
+  FROM token_auth.profile p WHERE name = 'default';
+UPDATE token_auth.profile
+   SET can_rename = false, can_edit_access = false, can_pause = false, can_reset = false, can_expire = false, confirms_delete = true
+ WHERE name = 'strict';
+SELECT token_auth.create_account('Acme', 'strict');
+SELECT token_id, left(secret, 10) AS prefix, length(secret) FROM token_auth.create_domain(1, 'acme.example');
+SELECT call, regress.outcome('SELECT token_auth.' || call) FROM unnest(ARRAY[
+    'rename_token(1, ''x'')',
+    'grant_access(1, ''{*}'', ''acme.example'')',
+    'revoke_access(1, ''acme.example'')',
+    'pause_token(1)',
+    'resume_token(1)',
+    'reset_token(1)',
+    'set_token_expiry(1, now() + interval ''1 day'')',
+    'set_token_expiry(1, NULL)',
+    'create_token(1, ''x'', ''{*}'', ''acme.example'', expires_at => now() + interval ''1 day'')',
+    'create_token(1, ''x'', ''{*}'', ''acme.example'')',
+    'delete_token(2)', 'delete_token(2, ''y'')', 'delete_token(2, ''x'')']) AS call;
+
+-- Old secrets outlive a change of prefix.
+SELECT secret FROM token_auth.create_token(1, 'old', '{*}', 'acme.example') \gset
+UPDATE token_auth.profile SET secret_prefix = 'new_' WHERE name = 'strict';
+SELECT left(secret, 4) FROM token_auth.create_token(1, 'new', '{*}', 'acme.example');
+SELECT code FROM token_auth.verify_token(:'secret');
+
+-- A profile that lists resources knows those scopes and *, and says so.
+INSERT INTO token_auth.profile (name) VALUES ('listed');
+INSERT INTO token_auth.profile_resource VALUES ('listed', 'email', '{full}'), ('listed', 'domains', '{read,full}');
+SELECT token_auth.set_account_profile(1, 'listed');
+SELECT scope, regress.outcome(format('SELECT token_auth.create_token(1, ''x'', ARRAY[%L], ''acme.example'')', scope))
+  FROM unnest('{*,email:full,email:*,domains:read,email:read,email.templates:full,*:read,sms:full}'::text[]) AS scope;
+SELECT regress.outcome($$SELECT token_auth.grant_access(1, '{email:read}', 'acme.example')$$);
+
+-- Where secrets are to be revealed this version makes none, rather than one that is kept in the open.
+INSERT INTO token_auth.profile (name, can_reveal) VALUES ('open', true);
+SELECT token_auth.set_account_profile(1, 'open');
+SELECT regress.outcome($$SELECT token_auth.create_token(1, 'x', '{*}', 'acme.example')$$);
+SELECT regress.outcome($$SELECT token_auth.create_domain(1, 'open.example')$$);
+SELECT regress.outcome($$SELECT token_auth.reset_token(1)$$);
+
+-- A profile in use cannot go; a renamed one is followed.
+SELECT regress.outcome($$DELETE FROM token_auth.profile WHERE name = 'open'$$);
+UPDATE token_auth.profile SET name = 'opened' WHERE name = 'open';
+SELECT profile FROM token_auth.account;
+
+-- What makes no sense is refused.
+SELECT columns, regress.outcome(format('INSERT INTO token_auth.profile (name, %s) VALUES (''p'', %s)', split_part(columns, '=', 1), split_part(columns, '=', 2)))
+  FROM unnest(ARRAY['secret_prefix=''a b_''', 'secret_prefix=''Abc_''', 'secret_prefix=''abc''', 'secret_prefix=''''', 'secret_prefix=''abcdefghijkl_''',
+       'secret_prefix=NULL', 'reset_grace=''-1 second''', 'reset_grace=''200 years''', 'expired_retention=''-1 second''', 'expired_retention=''200 years''']) AS columns;
+SELECT regress.outcome(format('INSERT INTO token_auth.profile (name) VALUES (%L)', name)) FROM unnest(ARRAY['', ' ', E'a\nb', repeat('x', 256)]) AS name;
+SELECT resource, actions, regress.outcome(format('INSERT INTO token_auth.profile_resource VALUES (''mine'', %L, %L)', resource, actions))
+  FROM (VALUES ('*', '{read}'), ('a:b', '{read}'), ('', '{read}'), ('A', '{read}'), ('a', '{}'), ('a', '{*}'), ('a', '{"a,b"}'), ('a', '{NULL}'), ('a', '{read:x}'), ('a.b', '{read,full}'))
+    AS v(resource, actions);

@@ -1,0 +1,67 @@
+-- Every object of the extension, so that none appears, changes or goes without being seen here.
+\pset format unaligned
+\pset tuples_only on
+
+-- Functions: signature, result, and whether they are SECURITY DEFINER with a search_path that nobody can bend.
+SELECT p.oid::regprocedure || ' -> ' || pg_get_function_result(p.oid)
+       || CASE WHEN p.prosecdef THEN ' definer ' || array_to_string(p.proconfig, ' ') ELSE ' invoker' END
+       || ' ' || p.provolatile::text || p.proparallel::text || CASE WHEN p.proisstrict THEN ' strict' ELSE '' END
+  FROM pg_proc p WHERE p.pronamespace = 'token_auth'::regnamespace ORDER BY 1;
+
+-- Names and defaults of their arguments.
+SELECT p.proname || '(' || pg_get_function_arguments(p.oid) || ')'
+  FROM pg_proc p WHERE p.pronamespace = 'token_auth'::regnamespace AND prorettype <> 'trigger'::regtype ORDER BY 1;
+
+-- Tables and the view.
+SELECT c.relname || '.' || a.attname || ' ' || format_type(a.atttypid, a.atttypmod)
+       || CASE WHEN a.attnotnull THEN ' not null' ELSE '' END
+  FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+ WHERE c.relnamespace = 'token_auth'::regnamespace AND c.relkind IN ('r', 'v', 'c') AND a.attnum > 0 AND NOT a.attisdropped
+ ORDER BY c.relname, a.attnum;
+
+SELECT conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid)
+  FROM pg_constraint WHERE connamespace = 'token_auth'::regnamespace AND contype <> 't' ORDER BY conrelid::regclass::text, conname;
+
+SELECT indexrelid::regclass || ' ' || pg_get_indexdef(indexrelid)
+  FROM pg_index JOIN pg_class c ON c.oid = indexrelid WHERE c.relnamespace = 'token_auth'::regnamespace
+   AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid) ORDER BY 1;
+
+SELECT pg_get_triggerdef(oid) FROM pg_trigger
+ WHERE tgrelid IN (SELECT oid FROM pg_class WHERE relnamespace = 'token_auth'::regnamespace) AND NOT tgisinternal ORDER BY 1;
+
+-- Whatever else belongs to it, by kind.
+SELECT pg_describe_object(classid, objid, 0) FROM pg_depend
+ WHERE refclassid = 'pg_extension'::regclass AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'token_auth') AND deptype = 'e'
+   AND classid NOT IN ('pg_proc'::regclass) ORDER BY 1;
+
+-- What pg_dump takes along.
+SELECT c.oid::regclass || ' ' || e.condition
+  FROM pg_extension, unnest(extconfig, extcondition) AS e(relation, condition) JOIN pg_class c ON c.oid = e.relation
+ WHERE extname = 'token_auth' ORDER BY 1;
+
+-- Settings.
+SELECT name || ' ' || vartype || ' ' || context || ' [' || boot_val || ']' || coalesce(' ' || unit, '')
+  FROM pg_settings WHERE name LIKE 'token\_auth.%' ORDER BY 1;
+
+-- Every object has a comment: a schema, function, table, column, view, type.
+SELECT 'function without a comment: ' || oid::regprocedure FROM pg_proc
+ WHERE pronamespace = 'token_auth'::regnamespace AND obj_description(oid, 'pg_proc') IS NULL;
+SELECT 'relation without a comment: ' || oid::regclass FROM pg_class
+ WHERE relnamespace = 'token_auth'::regnamespace AND relkind IN ('r', 'v')
+   AND obj_description(oid, 'pg_class') IS NULL;
+SELECT 'column without a comment: ' || c.relname || '.' || a.attname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+ WHERE c.relnamespace = 'token_auth'::regnamespace AND c.relkind IN ('r', 'v', 'c') AND a.attnum > 0 AND NOT a.attisdropped
+   AND col_description(c.oid, a.attnum) IS NULL;
+SELECT 'schema: ' || obj_description('token_auth'::regnamespace, 'pg_namespace');
+SELECT 'type: ' || obj_description('token_auth.verification'::regtype, 'pg_type');
+
+-- Every function that runs SQL is SECURITY DEFINER; these do not.
+SELECT oid::regprocedure FROM pg_proc WHERE pronamespace = 'token_auth'::regnamespace AND NOT prosecdef ORDER BY 1;
+
+-- Nothing is there for PUBLIC.
+SELECT 'for PUBLIC: ' || oid::regprocedure FROM pg_proc WHERE pronamespace = 'token_auth'::regnamespace
+   AND EXISTS (SELECT FROM aclexplode(coalesce(proacl, acldefault('f', proowner))) WHERE grantee = 0);
+SELECT 'for PUBLIC: ' || oid::regclass FROM pg_class WHERE relnamespace = 'token_auth'::regnamespace
+   AND EXISTS (SELECT FROM aclexplode(relacl) WHERE grantee = 0);
+SELECT 'for PUBLIC: schema' FROM pg_namespace WHERE nspname = 'token_auth'
+   AND EXISTS (SELECT FROM aclexplode(nspacl) WHERE grantee = 0);
