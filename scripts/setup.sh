@@ -41,7 +41,7 @@ choose_postgres() {
         server=$(apt-cache depends postgresql | sed -n 's/.*Depends: postgresql-\([0-9]*\)$/\1/p' | head -n 1)
     fi
     is_supported "${server:-none}" ||
-        fail "token_auth needs PostgreSQL 15 to 18, and here is ${server:-none}. See https://apt.postgresql.org for others."
+        fail "token_auth needs PostgreSQL 15 to 18, and here is ${server:-none}."
 }
 
 list_missing_packages() {

@@ -85,12 +85,12 @@ count() {
 
 suite_rules() {
     need_cargo
-    cargo test -p token_auth_rules --no-fail-fast
+    cargo test --locked -p token_auth_rules --no-fail-fast
 }
 
 suite_cluster() {
     need_cargo
-    cargo test -p token_auth_cluster_tests --no-fail-fast
+    cargo test --locked -p token_auth_cluster_tests --no-fail-fast
 }
 
 suite_regress() { on_server regress sql pg_regress; }
@@ -101,10 +101,7 @@ on_server() {
     if [[ $mode == test ]]; then
         stop_cluster "$scratch"
         start_cluster "$scratch" \
-            "shared_preload_libraries = 'token_auth,pg_stat_statements'" \
-            "max_prepared_transactions = 20" \
-            "log_statement = all" \
-            "log_parameter_max_length = 0" \
+            "shared_preload_libraries = 'token_auth'" \
             "token_auth.databases = 'postgres'" \
             "fsync = off"
     fi
@@ -125,6 +122,8 @@ pg_regress() {
     mkdir -p "$output"
     if [[ -n ${TESTS:-} ]]; then
         read -ra chosen <<<"$TESTS"
+        # It makes the roles that the others use.
+        if [[ $1 == regress && ${chosen[0]} != roles ]]; then chosen=(roles "${chosen[@]}"); fi
     else
         read -rd '' -a chosen < <(sed 's/#.*//; s/^test://' "$input/schedule") || true
         every_file_is_scheduled "$input" "$2" "${chosen[@]}" || status=1

@@ -21,6 +21,15 @@ CREATE FUNCTION token_auth.are_actions(actions text[]) RETURNS bool
 COMMENT ON FUNCTION token_auth.are_actions(text[]) IS
 'Whether each element is an action of a scope, spelt out: full, not *. NULL for NULL. Used by CHECK constraints.';
 
+-- '1 month -29 days' compares as more than nothing, and is less than nothing in a February.
+CREATE FUNCTION token_auth.is_not_negative(span interval) RETURNS bool
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN least(date_part('month', span), date_part('year', span), date_part('day', span),
+                 date_part('hour', span), date_part('minute', span), date_part('second', span)) >= 0;
+
+COMMENT ON FUNCTION token_auth.is_not_negative(interval) IS
+'Whether no field of an interval is negative. NULL for NULL. Used by CHECK constraints.';
+
 -- Several tables have columns that never change; one trigger function serves them all, and its argument names the column.
 CREATE FUNCTION token_auth.refuse_change() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'refuse_change_wrapper';

@@ -14,7 +14,7 @@ CREATE FUNCTION token_auth.keep_last_tokens_on_truncate() RETURNS trigger
     AS 'MODULE_PATHNAME', 'keep_last_tokens_on_truncate_wrapper';
 
 COMMENT ON FUNCTION token_auth.keep_last_tokens_on_truncate() IS
-'Trigger: refuses (23001) to truncate the tokens while a domain stays that must keep its last one.';
+'Trigger: refuses (23001) to truncate the tokens while a domain stays whose profile keeps the last one. What was truncated cannot be looked at any more, so a domain that had none counts too.';
 
 CREATE CONSTRAINT TRIGGER keep_last_token_on_delete AFTER DELETE ON token_auth.token
     DEFERRABLE INITIALLY IMMEDIATE

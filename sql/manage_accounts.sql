@@ -1,5 +1,4 @@
--- The account functions. Where the account's profile says admins_only, they ask for one of its administrators (42501), as
--- soon as it has one.
+-- The account functions. Where the account's profile says admins_only, they ask for one of its administrators.
 
 CREATE FUNCTION token_auth.create_account(
     name text,
@@ -10,53 +9,69 @@ CREATE FUNCTION token_auth.create_account(
     AS 'MODULE_PATHNAME', 'create_account_wrapper';
 
 COMMENT ON FUNCTION token_auth.create_account(text, text, jsonb) IS
-'Creates an account and returns its id. name: unique, at most 255 characters. profile: the rules that its tokens follow. metadata: whatever the application keeps about it; NULL is {}. Errors: 22023 for a bad name, 23505 for one that is taken, P0002 for an unknown profile.';
+'Creates an account and returns its id.
+name: at most 255 characters, not blank, without control characters, unique. profile: the rules that its tokens follow. metadata: whatever the application keeps about it; NULL is {}.
+Errors: 22023 for a NULL name or profile, a bad name; 22021 for text that is not UTF-8; P0002 for an unknown profile; 23505 for a name that is taken.';
 
 CREATE FUNCTION token_auth.pause_account(id bigint, account_id bigint DEFAULT NULL) RETURNS void
     LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'pause_account_wrapper';
 
 COMMENT ON FUNCTION token_auth.pause_account(bigint, bigint) IS
-'Pauses an account: all its tokens are refused (code paused) once this has committed. Pausing twice changes nothing. account_id: when given, an id of another account is unknown (P0002). Errors: 22023 for a NULL, P0002 for an unknown id, 42501 where only administrators may.';
+'Pauses an account: all its tokens are refused (code paused) once this has committed. Pausing twice changes nothing.
+account_id: when given, an id of another account is unknown.
+Errors: 22023 for a NULL id; P0002 for an unknown id; 42501 where only administrators may.';
 
 CREATE FUNCTION token_auth.resume_account(id bigint, account_id bigint DEFAULT NULL) RETURNS void
     LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'resume_account_wrapper';
 
 COMMENT ON FUNCTION token_auth.resume_account(bigint, bigint) IS
-'Ends the pause of an account. Tokens that are paused themselves stay so. Resuming twice changes nothing. account_id: when given, an id of another account is unknown (P0002). Errors: 22023 for a NULL, P0002 for an unknown id, 42501 where only administrators may.';
+'Ends the pause of an account. Tokens that are paused themselves stay so. Resuming twice changes nothing.
+account_id: when given, an id of another account is unknown.
+Errors: 22023 for a NULL id; P0002 for an unknown id; 42501 where only administrators may.';
 
 CREATE FUNCTION token_auth.rename_account(id bigint, name text, account_id bigint DEFAULT NULL) RETURNS void
     LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'rename_account_wrapper';
 
 COMMENT ON FUNCTION token_auth.rename_account(bigint, text, bigint) IS
-'Renames an account. name: unique, at most 255 characters. account_id: when given, an id of another account is unknown (P0002). Errors: 22023 for a NULL, P0002 for an unknown id, 42501 where only administrators may. 22023 for a bad name, 23505 for one that is taken.';
+'Renames an account.
+name: at most 255 characters, not blank, without control characters, unique. account_id: when given, an id of another account is unknown.
+Errors: 22023 for a NULL id or name, a bad name; 22021 for text that is not UTF-8; P0002 for an unknown id; 42501 where only administrators may; 23505 for a name that is taken.';
 
 CREATE FUNCTION token_auth.set_account_profile(id bigint, profile text, account_id bigint DEFAULT NULL) RETURNS void
     LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'set_account_profile_wrapper';
 
 COMMENT ON FUNCTION token_auth.set_account_profile(bigint, text, bigint) IS
-'Puts an account under another profile. Its tokens stay as they are, and follow the new rules from now on; secrets keep the prefix that they have. account_id: when given, an id of another account is unknown (P0002). Errors: 22023 for a NULL, P0002 for an unknown id, 42501 where only administrators may. P0002 for an unknown profile too.';
+'Puts an account under another profile. Its tokens stay as they are, and follow the new rules from now on; secrets keep the prefix that they have.
+account_id: when given, an id of another account is unknown.
+Errors: 22023 for a NULL id or profile, a bad profile; 22021 for text that is not UTF-8; P0002 for an unknown id or profile; 42501 where only administrators may.';
 
 CREATE FUNCTION token_auth.delete_account(id bigint, confirm_name text, account_id bigint DEFAULT NULL) RETURNS void
     LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'delete_account_wrapper';
 
 COMMENT ON FUNCTION token_auth.delete_account(bigint, text, bigint) IS
-'Deletes an account with its domains and tokens, at once and for ever. confirm_name: the account''s name, to the letter; another one deletes nothing (22023). account_id: when given, an id of another account is unknown (P0002). Errors: 22023 for a NULL, P0002 for an unknown id, 42501 where only administrators may.';
+'Deletes an account with its domains and tokens, at once and for ever.
+confirm_name: the account''s name, to the letter; another one deletes nothing. account_id: when given, an id of another account is unknown.
+Errors: 22023 for a NULL id or confirm_name, a confirm_name that is not the name; P0002 for an unknown id; 42501 where only administrators may.';
 
 CREATE FUNCTION token_auth.add_account_admin(id bigint, actor text, account_id bigint DEFAULT NULL) RETURNS void
     LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'add_account_admin_wrapper';
 
 COMMENT ON FUNCTION token_auth.add_account_admin(bigint, text, bigint) IS
-'Makes an actor (see the setting token_auth.actor) an administrator of an account. Adding one twice changes nothing. account_id: when given, an id of another account is unknown (P0002). Errors: 22023 for a NULL, P0002 for an unknown id, 42501 where only administrators may. 22023 for a bad name.';
+'Makes an actor an administrator of an account. Adding one twice changes nothing. An account that has none yet is given its first by anybody who may call this.
+actor: a name, as in the setting token_auth.actor. account_id: when given, an id of another account is unknown.
+Errors: 22023 for a NULL id or actor, a bad actor; 22021 for text that is not UTF-8; P0002 for an unknown id; 42501 where only administrators may.';
 
 CREATE FUNCTION token_auth.remove_account_admin(id bigint, actor text, account_id bigint DEFAULT NULL) RETURNS void
     LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'remove_account_admin_wrapper';
 
 COMMENT ON FUNCTION token_auth.remove_account_admin(bigint, text, bigint) IS
-'Takes an administrator from an account. Removing one that is none changes nothing. account_id: when given, an id of another account is unknown (P0002). Errors: 22023 for a NULL, P0002 for an unknown id, 42501 where only administrators may.';
+'Takes an administrator from an account. Removing one that is none changes nothing.
+account_id: when given, an id of another account is unknown.
+Errors: 22023 for a NULL id or actor; P0002 for an unknown id; 42501 where only administrators may.';

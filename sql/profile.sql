@@ -21,8 +21,9 @@ CREATE TABLE token_auth.profile (
     -- The prefix is part of the secret's format; the underscore ends it.
     CONSTRAINT profile_secret_prefix_format CHECK (secret_prefix COLLATE "C" ~ '^[a-z0-9_]{0,11}_$'),
     -- A century is beyond any use, and far from where timestamps end.
-    CONSTRAINT profile_reset_grace_range CHECK (reset_grace BETWEEN '0' AND '100 years'),
-    CONSTRAINT profile_expired_retention_range CHECK (expired_retention BETWEEN '0' AND '100 years')
+    CONSTRAINT profile_reset_grace_range CHECK (reset_grace <= '100 years' AND token_auth.is_not_negative(reset_grace)),
+    CONSTRAINT profile_expired_retention_range
+        CHECK (expired_retention <= '100 years' AND token_auth.is_not_negative(expired_retention))
 );
 
 COMMENT ON TABLE  token_auth.profile IS 'A row is a set of product rules that the accounts of that profile follow. Presets (builtin) are read-only: copy one under a name of your own.';

@@ -24,9 +24,14 @@ CREATE TABLE token_auth.token (
     CONSTRAINT token_name_is_name CHECK (token_auth.is_name(name)),
     CONSTRAINT token_created_by_is_name CHECK (token_auth.is_name(created_by)),
     CONSTRAINT token_hint_is_name CHECK (token_auth.is_name(hint)),
+    -- A lifetime is reckoned from it.
+    CONSTRAINT token_created_at_finite CHECK (isfinite(created_at)),
     -- It is copied into every answer of verify_token.
     CONSTRAINT token_metadata_size CHECK (octet_length(metadata::text) <= 8192)
 );
+
+-- Statistics would show samples of them.
+ALTER TABLE token_auth.token ALTER digest SET STATISTICS 0, ALTER sealed SET STATISTICS 0;
 
 -- For the guard of the last token and for a domain's cascade.
 CREATE INDEX token_domain_id_idx ON token_auth.token (domain_id) WHERE domain_id IS NOT NULL;

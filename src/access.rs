@@ -2,11 +2,11 @@
 
 use pgrx::{Array, pg_extern};
 
+use crate::account::Account;
 use crate::arguments::{self, Text};
 use crate::domain;
 use crate::error::{Error, answer};
 use crate::store::statement::Statement;
-use crate::token::Token;
 
 #[pg_extern(sql = false)]
 fn grant_access(
@@ -20,14 +20,16 @@ fn grant_access(
         "INSERT INTO token_auth.token_access (account_id, token_id, domain_id, scopes) VALUES ($1, $2, $3, $4)
          ON CONFLICT (token_id, domain_id) DO UPDATE SET scopes = excluded.scopes",
     );
+    // It may have been deleted while the account was waited for.
+    static KEEP_TOKEN: Statement = Statement::new("SELECT true FROM token_auth.token WHERE id = $1 FOR KEY SHARE");
     answer(|| {
         check_one_target(domain, all_domains)?;
-        let token = Token::to_manage(token_id, account_id)?;
-        let profile = &token.account.profile;
-        profile.check_can_edit_access()?;
-        let scopes = arguments::scopes(scopes, profile)?;
-        let domain_id = domain::find(token.account.id, domain)?;
-        GRANT.run(&[token.account.id.into(), token.id.into(), domain_id.into(), scopes.into()]);
+        let (account, token_id) = Account::of_token(token_id, account_id)?;
+        account.profile.check_can_edit_access()?;
+        let scopes = arguments::scopes(scopes, &account.profile)?;
+        let domain_id = domain::find(account.id, domain)?;
+        KEEP_TOKEN.row(&[token_id.into()], |_| ()).ok_or(Error::NoToken(token_id))?;
+        GRANT.run(&[account.id.into(), token_id.into(), domain_id.into(), scopes.into()]);
         Ok(())
     })
 }
@@ -38,10 +40,10 @@ fn revoke_access(token_id: Option<i64>, domain: Text<'_>, all_domains: Option<bo
         Statement::new("DELETE FROM token_auth.token_access WHERE token_id = $1 AND domain_id IS NOT DISTINCT FROM $2");
     answer(|| {
         check_one_target(domain, all_domains)?;
-        let token = Token::to_manage(token_id, account_id)?;
-        token.account.profile.check_can_edit_access()?;
-        let domain_id = domain::find(token.account.id, domain)?;
-        REVOKE.run(&[token.id.into(), domain_id.into()]);
+        let (account, token_id) = Account::of_token(token_id, account_id)?;
+        account.profile.check_can_edit_access()?;
+        let domain_id = domain::find(account.id, domain)?;
+        REVOKE.run(&[token_id.into(), domain_id.into()]);
         Ok(())
     })
 }

@@ -12,16 +12,16 @@ use crate::store::value::Jsonb;
 #[pg_extern(sql = false)]
 fn create_account(name: Text<'_>, profile: Text<'_>, metadata: Option<&[u8]>) -> i64 {
     static INSERT: Statement = Statement::new(
-        "INSERT INTO token_auth.account (name, profile, metadata) VALUES ($1, $2, coalesce($3, '{}')) RETURNING id",
+        "INSERT INTO token_auth.account (name, profile, metadata) VALUES ($1, $2, coalesce($3, '{}'))
+         ON CONFLICT (name) DO NOTHING
+         RETURNING id",
     );
     answer(|| {
         let name = new_name(name, "name")?;
         let profile = existing_profile(profile)?;
-        check_name_is_free(name)?;
         let metadata = metadata.map(|metadata| Jsonb(metadata.to_vec()));
-        let values = [name.into(), profile.into(), metadata.into()];
-        let id = or_taken("account", name, || INSERT.row(&values, |row| row.must(1)))?;
-        Ok(id.expect("an insert returns its row"))
+        let id = INSERT.row(&[name.into(), profile.into(), metadata.into()], |row| row.must(1));
+        id.ok_or_else(|| Error::Taken { what: "account", name: name.to_string() })
     })
 }
 
@@ -54,10 +54,7 @@ fn rename_account(id: Option<i64>, name: Text<'_>, account_id: Option<i64>) {
     answer(|| {
         let name = new_name(name, "name")?;
         let account = Account::to_manage(id, account_id)?;
-        if name != account.name {
-            check_name_is_free(name)?;
-            or_taken("account", name, || RENAME.run(&[account.id.into(), name.into()]))?;
-        }
+        or_taken("account", name, || RENAME.run(&[account.id.into(), name.into()]))?;
         Ok(())
     })
 }
@@ -79,7 +76,7 @@ fn delete_account(id: Option<i64>, confirm_name: Text<'_>, account_id: Option<i6
         let confirm_name = required(text(confirm_name, "confirm_name")?, "confirm_name")?;
         let account = Account::to_manage(id, account_id)?;
         if confirm_name != account.name {
-            return Err(Error::NotConfirmed("the account"));
+            return Err(Error::NotConfirmed { what: "account", id: account.id });
         }
         DELETE.run(&[account.id.into()]);
         Ok(())
@@ -93,7 +90,8 @@ fn add_account_admin(id: Option<i64>, actor: Text<'_>, account_id: Option<i64>) 
     );
     answer(|| {
         let actor = new_name(actor, "actor")?;
-        let account = Account::to_manage(id, account_id)?;
+        let account = Account::to_administer(id, account_id)?;
+        authority::check_adding_administrator(&account)?;
         ADD.run(&[account.id.into(), actor.into()]);
         Ok(())
     })
@@ -111,59 +109,83 @@ fn remove_account_admin(id: Option<i64>, actor: Text<'_>, account_id: Option<i64
     })
 }
 
-/// An account and the rules of its profile.
+/// An account and the rules of its profile, locked.
+///
+/// Locks are taken from the top: the account, then a domain of it, then a token. Every function follows this, and so
+/// does the cascade of a deletion, so no two of them wait for each other.
 pub struct Account {
     pub id: i64,
     pub name: String,
     pub profile: Profile,
 }
 
-/// The columns that [`Account::read`] reads, for a statement that has the account as `a` and its profile as `p`.
-macro_rules! account_columns {
+/// `SELECT` of what [`Account::read`] reads, and the tables for it: the account is `a`, its profile is `p`.
+macro_rules! select_account {
     () => {
-        concat!("a.id, a.name, ", $crate::profile_columns!())
+        "SELECT a.id AS account_id, a.name AS account, p.name AS profile, p.*
+           FROM token_auth.account a
+           JOIN token_auth.profile p ON p.name = a.profile "
     };
 }
-pub(crate) use account_columns;
 
 impl Account {
-    /// Reads the `account_columns!()` that begin after the column `before`.
-    pub fn read(row: &Row, before: usize) -> Self {
-        Self { id: row.must(before + 1), name: row.must(before + 2), profile: Profile::read(row, before + 2) }
-    }
-
-    /// The account to make something under. It cannot be deleted until the transaction ends.
-    pub fn to_make_under(id: Option<i64>) -> Result<Self, Error> {
-        static FIND: Statement = Statement::new(concat!(
-            "SELECT ",
-            account_columns!(),
-            " FROM token_auth.account a
-              JOIN token_auth.profile p ON p.name = a.profile
-             WHERE a.id = $1
-               FOR KEY SHARE OF a"
-        ));
-        let id = required(id, "account id")?;
-        let account = FIND.row(&[id.into()], |row| Self::read(row, 0)).ok_or(Error::NoAccount(id))?;
+    /// The account itself, locked against others who change it.
+    fn to_manage(id: Option<i64>, account_id: Option<i64>) -> Result<Self, Error> {
+        let account = Self::to_administer(id, account_id)?;
         authority::check(&account)?;
         Ok(account)
     }
 
-    /// The account itself, locked against others who change it.
-    fn to_manage(id: Option<i64>, account_id: Option<i64>) -> Result<Self, Error> {
+    /// The same, before anybody has asked whether the actor may.
+    fn to_administer(id: Option<i64>, account_id: Option<i64>) -> Result<Self, Error> {
         static FIND: Statement = Statement::new(concat!(
-            "SELECT ",
-            account_columns!(),
-            " FROM token_auth.account a
-              JOIN token_auth.profile p ON p.name = a.profile
-             WHERE a.id = $1
-               AND a.id = coalesce($2, a.id)
-               FOR NO KEY UPDATE OF a"
+            select_account!(),
+            "WHERE a.id = $1 AND a.id = coalesce($2, a.id) FOR NO KEY UPDATE OF a"
         ));
         let id = required(id, "account id")?;
-        let account =
-            FIND.row(&[id.into(), account_id.into()], |row| Self::read(row, 0)).ok_or(Error::NoAccount(id))?;
-        authority::check_account(&account)?;
-        Ok(account)
+        FIND.row(&[id.into(), account_id.into()], Self::read).ok_or(Error::NoAccount(id))
+    }
+
+    /// The account to make something under. This and the two below keep it from being deleted, and no more.
+    pub fn to_make_under(id: Option<i64>) -> Result<Self, Error> {
+        static FIND: Statement = Statement::new(concat!(select_account!(), "WHERE a.id = $1 FOR KEY SHARE OF a"));
+        let id = required(id, "account id")?;
+        Self::authorized(FIND.row(&[id.into()], Self::read).ok_or(Error::NoAccount(id))?)
+    }
+
+    /// The account of a domain, and the domain's id.
+    pub fn of_domain(id: Option<i64>, account_id: Option<i64>) -> Result<(Self, i64), Error> {
+        static FIND: Statement = Statement::new(concat!(
+            select_account!(),
+            "JOIN token_auth.domain d ON d.account_id = a.id
+             WHERE d.id = $1 AND a.id = coalesce($2, a.id)
+               FOR KEY SHARE OF a"
+        ));
+        let id = required(id, "domain id")?;
+        let account = FIND.row(&[id.into(), account_id.into()], Self::read).ok_or(Error::NoDomainWithId(id))?;
+        Ok((Self::authorized(account)?, id))
+    }
+
+    /// The account of a token, and the token's id.
+    pub fn of_token(id: Option<i64>, account_id: Option<i64>) -> Result<(Self, i64), Error> {
+        static FIND: Statement = Statement::new(concat!(
+            select_account!(),
+            "JOIN token_auth.token t ON t.account_id = a.id
+             WHERE t.id = $1 AND a.id = coalesce($2, a.id)
+               FOR KEY SHARE OF a"
+        ));
+        let id = required(id, "token id")?;
+        let account = FIND.row(&[id.into(), account_id.into()], Self::read).ok_or(Error::NoToken(id))?;
+        Ok((Self::authorized(account)?, id))
+    }
+
+    fn authorized(self) -> Result<Self, Error> {
+        authority::check(&self)?;
+        Ok(self)
+    }
+
+    fn read(row: &Row) -> Self {
+        Self { id: row.must(c"account_id"), name: row.must(c"account"), profile: Profile::read(row) }
     }
 }
 
@@ -172,12 +194,4 @@ fn existing_profile(profile: Text<'_>) -> Result<&str, Error> {
     let name = required(text(profile, "profile")?, "profile")?;
     let found = EXISTS.row(&[name.into()], |row| row.must::<bool>(1));
     found.map(|_| name).ok_or_else(|| Error::NoProfile(name.to_string()))
-}
-
-fn check_name_is_free(name: &str) -> Result<(), Error> {
-    static EXISTS: Statement = Statement::new("SELECT true FROM token_auth.account WHERE name = $1");
-    match EXISTS.row(&[name.into()], |row| row.must::<bool>(1)) {
-        Some(_) => Err(Error::Taken { what: "account", name: name.to_string() }),
-        None => Ok(()),
-    }
 }

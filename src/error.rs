@@ -1,6 +1,5 @@
 //! Errors are part of the interface: this is the one place that gives each its SQLSTATE, message and hint.
 
-use std::fmt;
 use std::panic::AssertUnwindSafe;
 
 use pgrx::pg_sys::panic::{CaughtError, ErrorReport};
@@ -29,7 +28,8 @@ pub enum Error {
     ExpiryInThePast,
     GraceNotPossible,
     MetadataTooLarge(i64),
-    NotConfirmed(&'static str),
+    NotConfirmed { what: &'static str, id: i64 },
+    Unconfirmed { profile: String, id: i64 },
     BadLimit,
     // P0002
     NoAccount(i64),
@@ -46,6 +46,7 @@ pub enum Error {
     AlreadyReset(i64),
     Expired(i64),
     Preset(String),
+    PresetsTruncated(String),
     PresetClaimed(String),
     // 42501
     Rule { profile: String, rule: &'static str, what: &'static str, instead: &'static str },
@@ -55,6 +56,8 @@ pub enum Error {
     Encoding(String),
     // 23514
     Immutable { table: String, column: String },
+    // 39P01
+    NotOurTable,
     // 58030
     NoRandomness(String),
 }
@@ -62,19 +65,19 @@ pub enum Error {
 struct Parts {
     code: PgSqlErrorCode,
     message: String,
+    detail: Option<String>,
     hint: Option<String>,
 }
 
 impl Error {
     fn parts(&self) -> Parts {
         use PgSqlErrorCode::*;
-        let part = |code, message: String, hint: &str| Parts {
-            code,
-            message,
-            hint: (!hint.is_empty()).then(|| hint.to_string()),
-        };
+        let part =
+            |code, message: String, hint: &str| Parts { code, message, detail: None, hint: Some(hint.to_string()) };
         match self {
-            Error::Null(what) => part(ERRCODE_INVALID_PARAMETER_VALUE, format!("{what} must not be NULL"), ""),
+            Error::Null(what) => {
+                part(ERRCODE_INVALID_PARAMETER_VALUE, format!("{what} must not be NULL"), "Pass a value for it.")
+            }
             Error::NotUtf8(what) => part(
                 ERRCODE_CHARACTER_NOT_IN_REPERTOIRE,
                 format!("{what} is not valid UTF-8"),
@@ -88,7 +91,7 @@ impl Error {
                     NameError::ControlCharacter => format!("{what} has a control character in it: {}", shown(name)),
                 },
                 &match why {
-                    NameError::Blank => String::new(),
+                    NameError::Blank => "Pass something that people can read.".to_string(),
                     NameError::TooLong => format!("A name has at most {} characters.", name::MAX_LENGTH),
                     NameError::ControlCharacter => {
                         "Remove line breaks, tabs and other control characters from it.".to_string()
@@ -156,27 +159,49 @@ impl Error {
                     "A token's metadata has at most {MAX_METADATA} bytes as text; keep more in a table of your own."
                 ),
             ),
-            Error::NotConfirmed(what) => part(
+            Error::NotConfirmed { what, id } => part(
                 ERRCODE_INVALID_PARAMETER_VALUE,
-                format!("confirm_name is not the name of {what}; nothing was deleted"),
+                format!("confirm_name is not the name of {what} {id}; nothing was deleted"),
                 "Pass its name, to the letter, as confirm_name.",
             ),
-            Error::BadLimit => {
-                part(ERRCODE_INVALID_PARAMETER_VALUE, "max_tokens must be greater than zero".to_string(), "")
-            }
-            Error::NoAccount(id) => part(ERRCODE_NO_DATA_FOUND, format!("account {id} does not exist"), ""),
+            Error::Unconfirmed { profile, id } => part(
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                format!(
+                    "profile {} asks for the name of token {id} to delete it (confirms_delete is true)",
+                    shown(profile)
+                ),
+                "Pass its name, to the letter, as confirm_name.",
+            ),
+            Error::BadLimit => part(
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                "max_tokens must be greater than zero".to_string(),
+                "Pass how many tokens to remove at most, or NULL for all that are due.",
+            ),
+            Error::NoAccount(id) => part(
+                ERRCODE_NO_DATA_FOUND,
+                format!("account {id} does not exist"),
+                "SELECT id, name FROM token_auth.account lists those that do.",
+            ),
             Error::NoProfile(name) => part(
                 ERRCODE_NO_DATA_FOUND,
                 format!("profile {} does not exist", shown(name)),
                 "SELECT name FROM token_auth.profile lists those that do.",
             ),
-            Error::NoDomainWithId(id) => part(ERRCODE_NO_DATA_FOUND, format!("domain {id} does not exist"), ""),
+            Error::NoDomainWithId(id) => part(
+                ERRCODE_NO_DATA_FOUND,
+                format!("domain {id} does not exist"),
+                "SELECT id, account_id, name FROM token_auth.domain lists those that do; a given account_id must be its own.",
+            ),
             Error::NoDomainNamed { name, account_id } => part(
                 ERRCODE_NO_DATA_FOUND,
                 format!("account {account_id} has no domain {}", shown(name)),
                 "Create it with token_auth.create_domain.",
             ),
-            Error::NoToken(id) => part(ERRCODE_NO_DATA_FOUND, format!("token {id} does not exist"), ""),
+            Error::NoToken(id) => part(
+                ERRCODE_NO_DATA_FOUND,
+                format!("token {id} does not exist"),
+                "SELECT id, account_id, name FROM token_auth.tokens lists those that do; a given account_id must be its own.",
+            ),
             Error::Taken { what, name } => {
                 part(ERRCODE_UNIQUE_VIOLATION, format!("{what} {} exists already", shown(name)), "Choose another name.")
             }
@@ -208,6 +233,11 @@ impl Error {
                 format!("profile {} is a preset and cannot be changed", shown(name)),
                 "Copy the row under a name of your own and change that.",
             ),
+            Error::PresetsTruncated(table) => part(
+                ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                format!("token_auth.{table} cannot be truncated, since presets are in it or may be"),
+                "Delete the rows that are yours; profiles of your own have builtin = false.",
+            ),
             Error::PresetClaimed(name) => part(
                 ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
                 format!("profile {} cannot be made a preset", shown(name)),
@@ -221,8 +251,8 @@ impl Error {
             Error::NotAdministrator { actor, account } => part(
                 ERRCODE_INSUFFICIENT_PRIVILEGE,
                 format!("{} is not an administrator of account {}", shown(actor), shown(account)),
-                "Its profile lets administrators only manage it: add one with token_auth.add_account_admin, or set \
-                 token_auth.actor.",
+                "Its profile has administrators only manage it: one of them can add others with \
+                 token_auth.add_account_admin.",
             ),
             Error::CannotSeal { profile } => part(
                 ERRCODE_FEATURE_NOT_SUPPORTED,
@@ -242,6 +272,11 @@ impl Error {
                 format!("column {column} of token_auth.{table} never changes"),
                 "Create the row anew and delete the old one.",
             ),
+            Error::NotOurTable => part(
+                ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED,
+                "a trigger function of token_auth was called for another table than its own".to_string(),
+                "Drop the trigger; these functions are for the tables of token_auth only.",
+            ),
             Error::NoRandomness(reason) => part(
                 ERRCODE_IO_ERROR,
                 format!("the operating system gave no random bytes: {reason}"),
@@ -251,22 +286,19 @@ impl Error {
     }
 }
 
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.parts().message)
-    }
-}
-
 /// The body of every function that SQL calls: raises what it refuses, with no Rust in it.
 ///
-/// An error that PostgreSQL raised inside is raised again without DETAIL (a failing row prints a digest) and without
-/// the backtrace that pgrx would add.
+/// An error that PostgreSQL raised inside is raised again: without the backtrace that pgrx would add, and if a
+/// constraint was violated, without its DETAIL, where a failing row prints its digest.
 pub fn answer<T>(body: impl FnOnce() -> Result<T, Error>) -> T {
     let again = |error: CaughtError| -> Result<T, Error> {
-        let (CaughtError::PostgresError(report) | CaughtError::ErrorReport(report)) = error else { error.rethrow() };
+        let (CaughtError::PostgresError(report)
+        | CaughtError::ErrorReport(report)
+        | CaughtError::RustPanic { ereport: report, .. }) = error;
         raise(Parts {
             code: report.sql_error_code(),
             message: report.message().to_string(),
+            detail: report.detail().filter(|_| !is_integrity_violation(report.sql_error_code())).map(str::to_string),
             hint: report.hint().map(str::to_string),
         })
     };
@@ -276,9 +308,15 @@ pub fn answer<T>(body: impl FnOnce() -> Result<T, Error>) -> T {
     }
 }
 
-/// Runs the statement that gives `name` to something. Another session may have taken it since it was looked for: what
-/// the unique constraint says then is said in our words. The error has to end the function, since the statement that
-/// failed is not undone.
+/// Whether a code is of the class 23, Integrity Constraint Violation: five characters of six bits each, the first of
+/// them lowest (`MAKE_SQLSTATE` in utils/elog.h).
+fn is_integrity_violation(code: PgSqlErrorCode) -> bool {
+    const CLASS: i32 = 0xfff;
+    code as i32 & CLASS == PgSqlErrorCode::ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION as i32 & CLASS
+}
+
+/// Runs an UPDATE that can violate no unique constraint but that on the name which it gives. The error has to end the
+/// function, since the statement that failed is not undone.
 pub fn or_taken<T>(what: &'static str, name: &str, statement: impl FnOnce() -> T) -> Result<T, Error> {
     PgTryBuilder::new(AssertUnwindSafe(|| Ok(statement())))
         .catch_when(PgSqlErrorCode::ERRCODE_UNIQUE_VIOLATION, |_| Err(Error::Taken { what, name: name.to_string() }))
@@ -286,12 +324,14 @@ pub fn or_taken<T>(what: &'static str, name: &str, statement: impl FnOnce() -> T
 }
 
 fn raise(parts: Parts) -> ! {
-    let report = ErrorReport::new(parts.code, parts.message, "token_auth");
-    match parts.hint {
-        Some(hint) => report.set_hint(hint),
-        None => report,
+    let mut report = ErrorReport::new(parts.code, parts.message, "token_auth");
+    if let Some(detail) = parts.detail {
+        report = report.set_detail(detail);
     }
-    .report(PgLogLevel::ERROR);
+    if let Some(hint) = parts.hint {
+        report = report.set_hint(hint);
+    }
+    report.report(PgLogLevel::ERROR);
     unreachable!("reporting an ERROR does not return")
 }
 

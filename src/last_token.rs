@@ -6,15 +6,13 @@
 //! serialization failure, because the row was locked and not changed.) Whether the domain and the account still exist
 //! is read the same way: a token may go with its domain or its account.
 
-use pgrx::heap_tuple::PgHeapTuple;
-use pgrx::{AllocatedByPostgres, PgTrigger, pg_trigger};
+use pgrx::{PgTrigger, pg_trigger};
 
 use crate::error::{Error, answer};
+use crate::protect::Outcome;
 use crate::store::server;
 use crate::store::statement::Statement;
 use crate::store::value::Value;
-
-type Outcome<'a> = Result<Option<PgHeapTuple<'a, AllocatedByPostgres>>, std::convert::Infallible>;
 
 /// AFTER DELETE OR UPDATE of a token that was live, for each row.
 #[pg_trigger(sql = false)]
@@ -36,8 +34,8 @@ fn keep_last_token<'a>(trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
           LIMIT 1",
     );
     answer(|| {
-        let old = trigger.old().expect("the trigger is FOR EACH ROW");
-        let home: Option<i64> = old.get_by_name("domain_id").expect("a token has a domain_id");
+        let old = trigger.old().ok_or(Error::NotOurTable)?;
+        let home: Option<i64> = old.get_by_name("domain_id").map_err(|_| Error::NotOurTable)?;
         let Some(domain) = LOCK_DOMAIN.latest_row(&[home.into()], |row| row.must::<String>(1)) else { return Ok(()) };
         let live: [Value; 2] = [home.into(), server::now().into()];
         if OTHER.latest_row(&live, |_| ()).is_some() {

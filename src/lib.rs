@@ -35,7 +35,7 @@ pgrx::pg_module_magic!(name, version);
 pub extern "C-unwind" fn _PG_init() {
     settings::define();
     store::error_detail::hide_from_now_on();
-    if store::server::is_preloading() {
+    if store::server::is_preloading() && !store::server::is_being_upgraded() {
         worker::register();
     }
 }

@@ -1,4 +1,6 @@
-//! The rules of a profile, and the error that each of them causes: the one place that reads them.
+//! The rules of a profile as the functions follow them, and the error that each of them causes. Four are read where
+//! SQL asks for them: `needs_verified_domain` by verification, `keeps_last_token` by the guard of the last token, and
+//! `expired_retention` by the sweep; `admins_only` is in `authority.rs`.
 
 use pgrx::datum::Interval;
 use token_auth_rules::catalogue::{self, Resource};
@@ -7,14 +9,7 @@ use token_auth_rules::scope::Scope;
 use crate::error::Error;
 use crate::store::statement::{Row, Statement};
 
-/// The columns that [`Profile::read`] reads, for a statement that has the profile as `p`.
-#[macro_export]
-macro_rules! profile_columns {
-    () => {
-        "p.name, p.secret_prefix, p.can_rename, p.can_edit_access, p.can_pause, p.can_reset, p.can_expire, \
-         p.can_reveal, p.creates_domain_token, p.confirms_delete, p.admins_only, p.reset_grace"
-    };
-}
+/// A profile, as far as the functions ask for it.
 pub struct Profile {
     pub name: String,
     pub secret_prefix: String,
@@ -26,26 +21,24 @@ pub struct Profile {
     can_reveal: bool,
     pub creates_domain_token: bool,
     pub confirms_delete: bool,
-    pub admins_only: bool,
     pub reset_grace: Interval,
 }
 
 impl Profile {
-    /// Reads the `profile_columns!()` that begin after the column `before`.
-    pub fn read(row: &Row, before: usize) -> Self {
+    /// Reads it from a row that has all columns of `token_auth.profile`, with its name as `profile`.
+    pub fn read(row: &Row) -> Self {
         Self {
-            name: row.must(before + 1),
-            secret_prefix: row.must(before + 2),
-            can_rename: row.must(before + 3),
-            can_edit_access: row.must(before + 4),
-            can_pause: row.must(before + 5),
-            can_reset: row.must(before + 6),
-            can_expire: row.must(before + 7),
-            can_reveal: row.must(before + 8),
-            creates_domain_token: row.must(before + 9),
-            confirms_delete: row.must(before + 10),
-            admins_only: row.must(before + 11),
-            reset_grace: row.must(before + 12),
+            name: row.must(c"profile"),
+            secret_prefix: row.must(c"secret_prefix"),
+            can_rename: row.must(c"can_rename"),
+            can_edit_access: row.must(c"can_edit_access"),
+            can_pause: row.must(c"can_pause"),
+            can_reset: row.must(c"can_reset"),
+            can_expire: row.must(c"can_expire"),
+            can_reveal: row.must(c"can_reveal"),
+            creates_domain_token: row.must(c"creates_domain_token"),
+            confirms_delete: row.must(c"confirms_delete"),
+            reset_grace: row.must(c"reset_grace"),
         }
     }
 

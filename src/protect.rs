@@ -7,14 +7,15 @@ use crate::error::{Error, answer};
 use crate::store::server;
 use crate::store::statement::Statement;
 
-type Outcome<'a> = Result<Option<PgHeapTuple<'a, AllocatedByPostgres>>, std::convert::Infallible>;
+/// What a trigger function returns. It raises its errors itself.
+pub type Outcome<'a> = Result<Option<PgHeapTuple<'a, AllocatedByPostgres>>, std::convert::Infallible>;
 
 /// BEFORE UPDATE of a column that never changes: WHEN says that it did, the trigger's argument names it.
 #[pg_trigger(sql = false)]
 fn refuse_change<'a>(trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
     answer(|| -> Result<(), Error> {
-        let table = trigger.table_name().expect("a trigger is on a table");
-        Err(Error::Immutable { table, column: argument(trigger).expect("the trigger names its column") })
+        let table = trigger.table_name().map_err(|_| Error::NotOurTable)?;
+        Err(Error::Immutable { table, column: argument(trigger).ok_or(Error::NotOurTable)? })
     });
     Ok(None)
 }
@@ -25,16 +26,16 @@ fn refuse_change<'a>(trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
 fn protect_presets<'a>(trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
     static IS_PRESET: Statement = Statement::new("SELECT true FROM token_auth.profile WHERE name = $1 AND builtin");
     answer(|| {
-        if server::is_in_extension_script() {
+        if server::is_in_own_script() {
             return Ok(());
         }
-        let column = argument(trigger).expect("the trigger names its column");
+        let column = argument(trigger).ok_or(Error::NotOurTable)?;
         let rows: Vec<_> = [trigger.old(), trigger.new()].into_iter().flatten().collect();
         if rows.is_empty() {
-            return Err(Error::Preset("default".to_string()));
+            return Err(Error::PresetsTruncated(trigger.table_name().map_err(|_| Error::NotOurTable)?));
         }
         for row in rows {
-            let name: Option<String> = row.get_by_name(&column).expect("the trigger names its column");
+            let name: Option<String> = row.get_by_name(&column).map_err(|_| Error::NotOurTable)?;
             // NOT NULL refuses a row without a name.
             let Some(name) = name else { continue };
             if IS_PRESET.latest_row(&[name.as_str().into()], |_| ()).is_some() {

@@ -3,16 +3,17 @@
 use pgrx::datum::{Interval, TimestampWithTimeZone};
 use pgrx::pg_extern;
 
+use crate::account::Account;
 use crate::arguments;
 use crate::error::{Error, answer};
 use crate::issue::{Grant, NewToken, TokenName};
 use crate::store::record::Record;
 use crate::store::server;
 use crate::store::statement::Statement;
-use crate::store::value::{Instant, Jsonb};
+use crate::store::value::Instant;
 use crate::token::Token;
 
-/// A century, in microseconds: the same limit as that of a profile's `reset_grace`.
+/// A century, in microseconds; what a profile's `reset_grace` is limited to is no longer.
 const LONGEST_GRACE: i64 = 36_525 * 24 * 3_600 * 1_000_000;
 
 /// `END_TIMESTAMP` (datatype/timestamp.h): the first instant of the year 294277, which `timestamptz` does not reach.
@@ -26,13 +27,13 @@ fn reset_token(
     expires_at: Option<TimestampWithTimeZone>,
     account_id: Option<i64>,
 ) -> Record<6> {
-    static METADATA: Statement = Statement::new("SELECT metadata FROM token_auth.token WHERE id = $1");
     static RETIRE: Statement =
         Statement::new("UPDATE token_auth.token SET replaced_at = $2, replaced_by = $3, expires_at = $4 WHERE id = $1");
     answer(|| {
-        let old = Token::to_end(token_id, account_id)?;
-        let profile = &old.account.profile;
+        let (account, id) = Account::of_token(token_id, account_id)?;
+        let profile = &account.profile;
         profile.check_can_reset()?;
+        let old = Token::lock(id)?;
         old.check_live()?;
 
         let now = server::now();
@@ -46,11 +47,11 @@ fn reset_token(
         };
 
         let successor = NewToken {
-            account: &old.account,
+            account: &account,
             home: old.home,
             name: TokenName::AfterReset { name: &old.name, id: old.id },
             expires_at,
-            metadata: METADATA.row(&[old.id.into()], |row| row.must::<Jsonb>(1)).ok_or(Error::NoToken(old.id))?,
+            metadata: old.metadata.clone(),
         };
         let new = successor.issue(Grant::LikeToken(old.id))?;
         // The successor is there before the old one goes: the last token of a domain can be reset.
@@ -66,10 +67,13 @@ fn reset_token(
     })
 }
 
-/// As long from now as the old one was to live from its creation; never, where it never expires or where that is
-/// past the end of `timestamptz`.
+/// As long from now as the old one was to live from its creation; never, where it never expires or where that is past
+/// the end of `timestamptz`. One that says it is yet to be created has no lifetime: its successor takes its expiry.
 fn same_lifetime_again(old: &Token, now: Instant) -> Option<Instant> {
     let expiry = old.expires_at.filter(|expiry| expiry.0 != i64::MAX)?;
     let lifetime = expiry.0.checked_sub(old.created_at.0)?;
+    if lifetime <= 0 {
+        return Some(expiry);
+    }
     now.0.checked_add(lifetime).filter(|expiry| *expiry < END_OF_TIME).map(Instant)
 }

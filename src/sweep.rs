@@ -32,8 +32,9 @@ fn sweep(max_tokens: Option<i64>) -> i64 {
 /// A token that somebody else has locked is left for the next time rather than waited for. The smallest retention of
 /// all profiles comes first because it can use the index on `expires_at`; the token's own decides.
 ///
-/// A token with an id that the sequence has not handed out yet is one that a restore is bringing back: a dump sets the
-/// sequences after the rows of all tables. It is left alone, or its access would find no token when its turn comes.
+/// Where the sequence has never handed out an id, the tokens are somebody else's: a restore that is under way, which
+/// sets the sequences after it has brought back the rows of all tables, or a logical replication from the database
+/// that owns them. They are left alone; a restore would find no token for the access that it brings next.
 fn remove(limit: i64) -> i64 {
     static REMOVE: Statement = Statement::new(
         "WITH due AS MATERIALIZED (
@@ -43,8 +44,7 @@ fn remove(limit: i64) -> i64 {
                JOIN token_auth.profile p ON p.name = a.profile
               WHERE t.expires_at <= $1 - (SELECT pg_catalog.min(expired_retention) FROM token_auth.profile)
                 AND t.expires_at <= $1 - p.expired_retention
-                AND t.id <= (SELECT CASE WHEN is_called THEN last_value ELSE last_value - 1 END
-                               FROM token_auth.token_id_seq)
+                AND (SELECT is_called FROM token_auth.token_id_seq)
               ORDER BY t.expires_at
               LIMIT $2
                 FOR UPDATE OF t SKIP LOCKED

@@ -4,9 +4,8 @@ use pgrx::datum::TimestampWithTimeZone;
 use pgrx::{Array, pg_extern};
 use token_auth_rules::verdict;
 
-use crate::account::{Account, account_columns};
+use crate::account::Account;
 use crate::arguments::{self, Text, new_name, required, text};
-use crate::authority;
 use crate::domain;
 use crate::error::{Error, answer};
 use crate::issue::{Grant, NewToken, TokenName};
@@ -56,9 +55,9 @@ fn pause_token(id: Option<i64>, account_id: Option<i64>) {
         "UPDATE token_auth.token SET paused_at = pg_catalog.clock_timestamp() WHERE id = $1 AND paused_at IS NULL",
     );
     answer(|| {
-        let token = Token::to_manage(id, account_id)?;
-        token.account.profile.check_can_pause()?;
-        PAUSE.run(&[token.id.into()]);
+        let (account, id) = Account::of_token(id, account_id)?;
+        account.profile.check_can_pause()?;
+        PAUSE.run(&[id.into()]);
         Ok(())
     })
 }
@@ -69,8 +68,8 @@ fn resume_token(id: Option<i64>, account_id: Option<i64>) {
     static RESUME: Statement =
         Statement::new("UPDATE token_auth.token SET paused_at = NULL WHERE id = $1 AND paused_at IS NOT NULL");
     answer(|| {
-        let token = Token::to_manage(id, account_id)?;
-        RESUME.run(&[token.id.into()]);
+        let (_account, id) = Account::of_token(id, account_id)?;
+        RESUME.run(&[id.into()]);
         Ok(())
     })
 }
@@ -80,9 +79,9 @@ fn rename_token(id: Option<i64>, name: Text<'_>, account_id: Option<i64>) {
     static RENAME: Statement = Statement::new("UPDATE token_auth.token SET name = $2 WHERE id = $1");
     answer(|| {
         let name = new_name(name, "name")?;
-        let token = Token::to_manage(id, account_id)?;
-        token.account.profile.check_can_rename()?;
-        RENAME.run(&[token.id.into(), name.into()]);
+        let (account, id) = Account::of_token(id, account_id)?;
+        account.profile.check_can_rename()?;
+        RENAME.run(&[id.into(), name.into()]);
         Ok(())
     })
 }
@@ -91,10 +90,10 @@ fn rename_token(id: Option<i64>, name: Text<'_>, account_id: Option<i64>) {
 fn set_token_expiry(id: Option<i64>, expires_at: Option<TimestampWithTimeZone>, account_id: Option<i64>) {
     static SET: Statement = Statement::new("UPDATE token_auth.token SET expires_at = $2 WHERE id = $1");
     answer(|| {
-        let token = Token::to_manage(id, account_id)?;
-        let expires_at = arguments::expiry(expires_at, &token.account.profile)?;
-        token.check_live()?;
-        SET.run(&[token.id.into(), expires_at.into()]);
+        let (account, id) = Account::of_token(id, account_id)?;
+        let expires_at = arguments::expiry(expires_at, &account.profile)?;
+        Token::lock(id)?.check_live()?;
+        SET.run(&[id.into(), expires_at.into()]);
         Ok(())
     })
 }
@@ -104,8 +103,8 @@ fn set_token_metadata(id: Option<i64>, metadata: Option<&[u8]>, account_id: Opti
     static SET: Statement = Statement::new("UPDATE token_auth.token SET metadata = $2 WHERE id = $1");
     answer(|| {
         let metadata = arguments::metadata(required(metadata, "metadata")?)?;
-        let token = Token::to_manage(id, account_id)?;
-        SET.run(&[token.id.into(), metadata.into()]);
+        let (_account, id) = Account::of_token(id, account_id)?;
+        SET.run(&[id.into(), metadata.into()]);
         Ok(())
     })
 }
@@ -115,70 +114,59 @@ fn delete_token(id: Option<i64>, confirm_name: Text<'_>, account_id: Option<i64>
     static DELETE: Statement = Statement::new("DELETE FROM token_auth.token WHERE id = $1");
     answer(|| {
         let confirm_name = text(confirm_name, "confirm_name")?;
-        let token = Token::to_end(id, account_id)?;
-        let confirmed = match confirm_name {
-            Some(name) => name == token.name,
-            None => !token.account.profile.confirms_delete,
-        };
-        if !confirmed {
-            return Err(Error::NotConfirmed("the token"));
+        let (account, id) = Account::of_token(id, account_id)?;
+        let token = Token::lock(id)?;
+        match confirm_name {
+            Some(name) if name != token.name => return Err(Error::NotConfirmed { what: "token", id }),
+            None if account.profile.confirms_delete => {
+                return Err(Error::Unconfirmed { profile: account.profile.name, id });
+            }
+            _ => {}
         }
-        DELETE.run(&[token.id.into()]);
+        DELETE.run(&[id.into()]);
         Ok(())
     })
 }
 
-/// A token, locked against others who change it.
+/// A token whose life is about to change, locked against others who change it.
 pub struct Token {
     pub id: i64,
-    pub account: Account,
     pub home: Option<i64>,
     pub name: String,
     pub expires_at: Option<Instant>,
-    pub was_reset: bool,
     pub created_at: Instant,
+    pub metadata: Jsonb,
+    was_reset: bool,
 }
 
 impl Token {
-    pub fn to_manage(id: Option<i64>, account_id: Option<i64>) -> Result<Self, Error> {
-        static FIND: Statement = Statement::new(concat!(
-            "SELECT t.id, t.domain_id, t.name, t.expires_at, t.replaced_at IS NOT NULL, t.created_at, ",
-            account_columns!(),
-            " FROM token_auth.token t
-              JOIN token_auth.account a ON a.id = t.account_id
-              JOIN token_auth.profile p ON p.name = a.profile
-             WHERE t.id = $1
-               AND t.account_id = coalesce($2, t.account_id)
-               FOR NO KEY UPDATE OF t"
-        ));
-        let id = required(id, "token id")?;
-        let token = FIND.row(&[id.into(), account_id.into()], |row| Self {
-            id: row.must(1),
-            home: row.get(2),
-            name: row.must(3),
-            expires_at: row.get(4),
-            was_reset: row.must(5),
-            created_at: row.must(6),
-            account: Account::read(row, 6),
-        });
-        let token = token.ok_or(Error::NoToken(id))?;
-        authority::check(&token.account)?;
-        Ok(token)
-    }
-
-    /// A token that is about to end. The guard of the last token will lock its home; taking that lock before the
-    /// token's own is the order in which a deleted domain takes them, so the two cannot deadlock.
-    pub fn to_end(id: Option<i64>, account_id: Option<i64>) -> Result<Self, Error> {
+    /// Locks a token whose account is locked already. The guard of the last token may lock its home later on, so that
+    /// is locked first: locks are taken from the top.
+    pub fn lock(id: i64) -> Result<Self, Error> {
         static LOCK_HOME: Statement = Statement::new(
             "SELECT d.id
                FROM token_auth.token t
                JOIN token_auth.domain d ON d.id = t.domain_id
               WHERE t.id = $1
-                AND t.account_id = coalesce($2, t.account_id)
                 FOR NO KEY UPDATE OF d",
         );
-        LOCK_HOME.run(&[id.into(), account_id.into()]);
-        Self::to_manage(id, account_id)
+        static LOCK: Statement = Statement::new(
+            "SELECT domain_id, name, expires_at, created_at, metadata, replaced_at IS NOT NULL AS was_reset
+               FROM token_auth.token
+              WHERE id = $1
+                FOR NO KEY UPDATE",
+        );
+        LOCK_HOME.run(&[id.into()]);
+        let token = LOCK.row(&[id.into()], |row| Self {
+            id,
+            home: row.get(c"domain_id"),
+            name: row.must(c"name"),
+            expires_at: row.get(c"expires_at"),
+            created_at: row.must(c"created_at"),
+            metadata: row.must(c"metadata"),
+            was_reset: row.must(c"was_reset"),
+        });
+        token.ok_or(Error::NoToken(id))
     }
 
     /// That it was neither reset nor has expired.

@@ -89,7 +89,7 @@ struct VerifiedToken {
 fn facts(digest: &Digest, snapshot: &FreshSnapshot) -> Option<VerifiedToken> {
     static FIND: Statement = Statement::new(
         "SELECT t.id, t.account_id, t.domain_id, t.name, t.expires_at, t.metadata,
-                t.paused_at IS NOT NULL OR a.paused_at IS NOT NULL, p.needs_verified_domain
+                t.paused_at IS NOT NULL OR a.paused_at IS NOT NULL AS paused, p.needs_verified_domain
            FROM token_auth.token t
            JOIN token_auth.account a ON a.id = t.account_id
            JOIN token_auth.profile p ON p.name = a.profile
@@ -98,21 +98,25 @@ fn facts(digest: &Digest, snapshot: &FreshSnapshot) -> Option<VerifiedToken> {
     static ACCESS: Statement =
         Statement::new("SELECT domain_id, scopes FROM token_auth.token_access WHERE token_id = $1 ORDER BY id");
     let found = FIND.fresh_rows(snapshot, &[digest.as_slice().into()], |row| {
-        let expires_at: Option<Instant> = row.get(5);
+        let expires_at: Option<Instant> = row.get(c"expires_at");
         VerifiedToken {
-            id: row.must(1),
-            account_id: row.must(2),
-            home: row.get(3),
-            name: row.must(4),
+            id: row.must(c"id"),
+            account_id: row.must(c"account_id"),
+            home: row.get(c"domain_id"),
+            name: row.must(c"name"),
             expires_at,
-            metadata: row.must(6),
-            needs_verified_domain: row.must(8),
-            facts: TokenFacts { paused: row.must(7), expires_at: expires_at.map(|at| at.0), access: Vec::new() },
+            metadata: row.must(c"metadata"),
+            needs_verified_domain: row.must(c"needs_verified_domain"),
+            facts: TokenFacts {
+                paused: row.must(c"paused"),
+                expires_at: expires_at.map(|at| at.0),
+                access: Vec::new(),
+            },
         }
     });
     let mut token = found.into_iter().next()?;
     token.facts.access = ACCESS.fresh_rows(snapshot, &[token.id.into()], |row| Access {
-        domain_id: row.get(1),
+        domain_id: row.get(c"domain_id"),
         scopes: row.must::<Vec<Option<String>>>(2).into_iter().flatten().collect(),
     });
     Some(token)

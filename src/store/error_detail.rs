@@ -30,30 +30,28 @@ unsafe extern "C-unwind" fn hide(report: *mut pg_sys::ErrorData) {
             (*report).context = ptr::null_mut();
         }
         // A line that COPY cannot even split names no table.
-        cut_copied_line((*report).context);
+        if is_of_copy((*report).context) {
+            (*report).context = ptr::null_mut();
+        }
         if let Some(next) = NEXT_HOOK {
             next(report);
         }
     }
 }
 
-/// Leaves of `COPY token, line 1: "…"` in a context no more than `COPY token`, whatever the language of messages. That
-/// hits tables of that name in other schemas too, which lose the line but not the error.
+/// Whether a context is that of `COPY token, line 1: "…"`. Translations have the words in another order, and Korean one of
+/// its own for COPY. That hits tables of this name in other schemas too, which lose the line but not the error.
 ///
 /// # Safety
-/// `context` is a C string that may be written to, or null.
-unsafe fn cut_copied_line(context: *mut c_char) {
-    const COPY: &[u8] = b"COPY token,";
+/// `context` is a C string or null.
+unsafe fn is_of_copy(context: *const c_char) -> bool {
     if context.is_null() {
-        return;
+        return false;
     }
-    // SAFETY: as the caller promises; the cut is inside the string.
-    unsafe {
-        let bytes = CStr::from_ptr(context).to_bytes();
-        if let Some(place) = bytes.windows(COPY.len()).position(|window| window == COPY) {
-            *context.add(place + COPY.len() - 1) = 0;
-        }
-    }
+    // SAFETY: as the caller promises.
+    let context = unsafe { CStr::from_ptr(context) }.to_bytes();
+    let has = |word: &str| context.windows(word.len()).any(|window| window == word.as_bytes());
+    has("token") && (has("COPY") || has("복사"))
 }
 
 /// # Safety

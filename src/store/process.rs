@@ -1,23 +1,40 @@
 //! The life of a background process, beyond what `pgrx::bgworkers` has.
 
+use std::ffi::c_int;
+use std::time::Duration;
+
 use pgrx::pg_sys;
 use pgrx::pg_sys::panic::CaughtError;
 use pgrx::{PgMemoryContexts, PgTryBuilder};
 
-/// Runs `body` in a transaction and commits it. An error is returned, and the process should end then: the transaction
-/// is left for the exit to abort.
-pub fn transaction<T>(body: impl FnOnce() -> T + std::panic::UnwindSafe) -> Result<T, String> {
+/// `TimeoutId` of utils/timeout.h, the same from PostgreSQL 15 to 18.
+const STATEMENT_TIMEOUT: c_int = 3;
+
+// Of PostgreSQL, but not in pgrx's bindings, or there as a wrapper that is no C function.
+unsafe extern "C-unwind" {
+    fn enable_timeout_after(id: c_int, delay_ms: c_int);
+    fn disable_timeout(id: c_int, keep_indicator: bool);
+    fn die(signal: c_int);
+}
+
+/// Runs `body` in a transaction of at most `limit` and commits it. An error is returned, and the process should end
+/// then: the transaction is left for the exit to abort.
+pub fn transaction<T>(limit: Duration, body: impl FnOnce() -> T + std::panic::UnwindSafe) -> Result<T, String> {
     PgTryBuilder::new(move || {
-        // SAFETY: a background worker with a database, outside of any transaction.
+        let milliseconds = limit.as_millis().max(1) as i32;
+        // SAFETY: a background worker with a database, outside of any transaction. Backends use this timeout for
+        // statement_timeout; it cancels what runs, as SIGINT does.
         unsafe {
             pg_sys::SetCurrentStatementStartTimestamp();
             pg_sys::StartTransactionCommand();
+            enable_timeout_after(STATEMENT_TIMEOUT, milliseconds);
             pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
         }
         let result = body();
         // SAFETY: ends what was begun above.
         unsafe {
             pg_sys::PopActiveSnapshot();
+            disable_timeout(STATEMENT_TIMEOUT, false);
             pg_sys::CommitTransactionCommand();
         }
         Ok(result)
@@ -25,10 +42,6 @@ pub fn transaction<T>(body: impl FnOnce() -> T + std::panic::UnwindSafe) -> Resu
     .catch_others(|error| match error {
         CaughtError::PostgresError(report) | CaughtError::ErrorReport(report) => Err(report.message().to_string()),
         CaughtError::RustPanic { ereport, .. } => Err(ereport.message().to_string()),
-    })
-    .catch_rust_panic(|error| match error {
-        CaughtError::RustPanic { ereport, .. } => Err(ereport.message().to_string()),
-        other => other.rethrow(),
     })
     .execute()
 }
@@ -54,10 +67,6 @@ impl Scratch {
 
 /// Lets SIGTERM end this process at the next safe place, also in the middle of a statement.
 pub fn die_on_sigterm() {
-    unsafe extern "C-unwind" {
-        /// The handler itself: pgrx has a wrapper of it, which is no C function.
-        fn die(signal: std::ffi::c_int);
-    }
     // SAFETY: the handler is PostgreSQL's own for backends (tcop/postgres.c).
     unsafe {
         #[cfg(not(feature = "pg18"))]

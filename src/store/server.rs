@@ -1,6 +1,6 @@
 //! Small questions to the server around us.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 
 use pgrx::datum::Interval;
 use pgrx::pg_sys;
@@ -14,10 +14,19 @@ pub fn is_preloading() -> bool {
     unsafe { pg_sys::process_shared_preload_libraries_in_progress }
 }
 
-/// Whether a CREATE or ALTER EXTENSION script is running in this session.
-pub fn is_in_extension_script() -> bool {
+/// Whether CREATE or ALTER EXTENSION is running a script of this extension in this session.
+pub fn is_in_own_script() -> bool {
+    // SAFETY: plain variables of the process, and a catalogue lookup inside a transaction.
+    unsafe {
+        pg_sys::creating_extension
+            && pg_sys::CurrentExtensionObject == pg_sys::get_extension_oid(c"token_auth".as_ptr(), true)
+    }
+}
+
+/// Whether pg_upgrade is at work, which wants to find what it left.
+pub fn is_being_upgraded() -> bool {
     // SAFETY: a plain flag of the process.
-    unsafe { pg_sys::creating_extension }
+    unsafe { pg_sys::IsBinaryUpgrade }
 }
 
 /// The wall clock, which goes on while a transaction lasts.
@@ -45,12 +54,9 @@ pub fn snapshot_stands_still() -> bool {
 }
 
 /// The role that logged in, whatever SET ROLE or a SECURITY DEFINER function made of it.
-pub fn session_user() -> String {
+pub fn session_user() -> CString {
     // SAFETY: the session user exists while the session does; the name is copied at once.
-    unsafe {
-        let name = pg_sys::GetUserNameFromId(pg_sys::GetSessionUserId(), false);
-        CStr::from_ptr(name).to_string_lossy().into_owned()
-    }
+    unsafe { CStr::from_ptr(pg_sys::GetUserNameFromId(pg_sys::GetSessionUserId(), false)).to_owned() }
 }
 
 /// Whether this database has the extension.
@@ -71,7 +77,7 @@ pub fn reserve_settings_prefix(prefix: &CStr) {
     unsafe { pg_sys::MarkGUCPrefixReserved(prefix.as_ptr()) }
 }
 
-/// Sets a setting for the rest of this process, as the postmaster's own processes do.
+/// Sets a setting for the rest of this process, over whatever the database, the role or the files say.
 pub fn set_for_this_process(name: &CStr, value: &CStr) {
     // SAFETY: both strings are copied.
     unsafe {

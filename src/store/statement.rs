@@ -107,6 +107,9 @@ impl Statement {
     fn plan(&self, arguments: &[Value]) -> pg_sys::SPIPlanPtr {
         let kept = self.plan.load(Ordering::Relaxed);
         if !kept.is_null() {
+            // SAFETY: a kept plan stays valid.
+            let count = unsafe { pg_sys::SPI_getargcount(kept) };
+            assert!(count as usize == arguments.len(), "{}: called with {} arguments", self.sql, arguments.len());
             let same_types = arguments.iter().enumerate().all(|(place, value)| {
                 // SAFETY: a kept plan stays valid; the argument's index is checked by PostgreSQL.
                 unsafe { pg_sys::SPI_getargtypeid(kept, place as i32) == value.oid }
@@ -129,9 +132,9 @@ impl Statement {
 }
 
 impl Row {
-    /// The value in a column, counted from 1, or `None` where it is NULL.
-    pub fn get<T: FromDatum + IntoDatum>(&self, column: usize) -> Option<T> {
-        let column = column as i32;
+    /// The value in a column, or `None` where it is NULL.
+    pub fn get<T: FromDatum + IntoDatum>(&self, column: impl Column) -> Option<T> {
+        let column = column.number(self);
         let mut is_null = false;
         // SAFETY: tuple and descriptor belong together; the type is checked before the datum is believed.
         unsafe {
@@ -143,8 +146,28 @@ impl Row {
     }
 
     /// The value in a column that is never NULL.
-    pub fn must<T: FromDatum + IntoDatum>(&self, column: usize) -> T {
-        self.get(column).unwrap_or_else(|| panic!("column {column} is NULL"))
+    pub fn must<T: FromDatum + IntoDatum>(&self, column: impl Column + Copy) -> T {
+        self.get(column).unwrap_or_else(|| panic!("column {} is NULL", column.number(self)))
+    }
+}
+
+/// What names a column of a row: its number, counted from 1, or its name.
+pub trait Column {
+    fn number(self, row: &Row) -> i32;
+}
+
+impl Column for i32 {
+    fn number(self, _row: &Row) -> i32 {
+        self
+    }
+}
+
+impl Column for &CStr {
+    fn number(self, row: &Row) -> i32 {
+        // SAFETY: compares the name with those of the descriptor.
+        let number = unsafe { pg_sys::SPI_fnumber(row.tupdesc, self.as_ptr()) };
+        assert!(number > 0, "no column {self:?}");
+        number
     }
 }
 

@@ -50,3 +50,8 @@ SELECT code FROM token_auth.verify_token(:'acme');
 SELECT regress.outcome($$SELECT token_auth.pause_account(2, account_id => 1)$$);
 SELECT regress.outcome($$SELECT token_auth.pause_account(2, account_id => 2)$$);
 SELECT regress.outcome($$SELECT token_auth.pause_account(99)$$);
+
+RESET ROLE;
+-- A collision of ids, after somebody has inserted ids of his own, is not taken for one of names.
+SELECT setval('token_auth.account_id_seq', 1);
+SELECT regress.outcome($$SELECT token_auth.create_account('new')$$);

@@ -23,11 +23,13 @@ SELECT call, regress.outcome('SELECT token_auth.' || call) FROM unnest(ARRAY[
     'set_token_expiry(1, NULL)', 'set_token_metadata(1, ''{}'')', 'delete_token(1)']) AS call;
 SELECT domain_id FROM token_auth.create_domain(2, 'globex.example');
 
--- The last administrator gone, the account functions are open again.
+-- The last administrator gone, nobody manages the account any more; but whoever may call it can name another one.
 SET token_auth.actor = 'alice@acme.example';
 SELECT token_auth.remove_account_admin(1, 'nobody');
 SELECT token_auth.remove_account_admin(1, 'alice@acme.example');
 SELECT regress.outcome('SELECT token_auth.pause_token(1)');
+SELECT regress.outcome($$SELECT token_auth.set_account_profile(1, 'default')$$);
+SELECT regress.outcome($$SELECT token_auth.delete_account(1, 'Acme')$$);
 SET token_auth.actor = 'bob';
 SELECT token_auth.add_account_admin(1, 'bob');
 SELECT token_auth.pause_token(1);

@@ -11,7 +11,7 @@ SELECT regress.outcome('SELECT token_auth.create_account(''x'')');
 RESET ROLE;
 GRANT USAGE ON SCHEMA token_auth TO regress_nobody;
 SET ROLE regress_nobody;
--- With USAGE on the schema still no function (they are called without arguments: the privilege is asked first).
+-- With USAGE on the schema still no function, table, view or sequence.
 SELECT count(*) AS functions, count(*) FILTER (WHERE has_function_privilege(oid, 'EXECUTE')) AS executable
   FROM pg_proc WHERE pronamespace = 'token_auth'::regnamespace;
 SELECT relname FROM pg_class WHERE relnamespace = 'token_auth'::regnamespace AND relkind IN ('r', 'v', 'S')

@@ -66,7 +66,7 @@ SELECT profile FROM token_auth.account;
 -- What makes no sense is refused.
 SELECT columns, regress.outcome(format('INSERT INTO token_auth.profile (name, %s) VALUES (''p'', %s)', split_part(columns, '=', 1), split_part(columns, '=', 2)))
   FROM unnest(ARRAY['secret_prefix=''a b_''', 'secret_prefix=''Abc_''', 'secret_prefix=''abc''', 'secret_prefix=''''', 'secret_prefix=''abcdefghijkl_''',
-       'secret_prefix=NULL', 'reset_grace=''-1 second''', 'reset_grace=''200 years''', 'expired_retention=''-1 second''', 'expired_retention=''200 years''']) AS columns;
+       'secret_prefix=NULL', 'reset_grace=''-1 second''', 'reset_grace=''200 years''', 'reset_grace=''1 month -29 days''', 'expired_retention=''-1 second''', 'expired_retention=''200 years''']) AS columns;
 SELECT regress.outcome(format('INSERT INTO token_auth.profile (name) VALUES (%L)', name)) FROM unnest(ARRAY['', ' ', E'a\nb', repeat('x', 256)]) AS name;
 SELECT resource, actions, regress.outcome(format('INSERT INTO token_auth.profile_resource VALUES (''mine'', %L, %L)', resource, actions))
   FROM (VALUES ('*', '{read}'), ('a:b', '{read}'), ('', '{read}'), ('A', '{read}'), ('a', '{}'), ('a', '{*}'), ('a', '{"a,b"}'), ('a', '{NULL}'), ('a', '{read:x}'), ('a.b', '{read,full}'))

@@ -39,6 +39,10 @@ SELECT c.oid::regclass || ' ' || e.condition
   FROM pg_extension, unnest(extconfig, extcondition) AS e(relation, condition) JOIN pg_class c ON c.oid = e.relation
  WHERE extname = 'token_auth' ORDER BY 1;
 
+-- Columns of which no statistics are kept, because those would show samples.
+SELECT attrelid::regclass || '.' || attname FROM pg_attribute
+ WHERE attrelid = 'token_auth.token'::regclass AND attnum > 0 AND attstattarget = 0 ORDER BY attnum;
+
 -- Settings.
 SELECT name || ' ' || vartype || ' ' || context || ' [' || boot_val || ']' || coalesce(' ' || unit, '')
   FROM pg_settings WHERE name LIKE 'token\_auth.%' ORDER BY 1;
@@ -47,11 +51,18 @@ SELECT name || ' ' || vartype || ' ' || context || ' [' || boot_val || ']' || co
 SELECT 'function without a comment: ' || oid::regprocedure FROM pg_proc
  WHERE pronamespace = 'token_auth'::regnamespace AND obj_description(oid, 'pg_proc') IS NULL;
 SELECT 'relation without a comment: ' || oid::regclass FROM pg_class
- WHERE relnamespace = 'token_auth'::regnamespace AND relkind IN ('r', 'v')
+ WHERE relnamespace = 'token_auth'::regnamespace AND relkind IN ('r', 'v', 'S')
    AND obj_description(oid, 'pg_class') IS NULL;
 SELECT 'column without a comment: ' || c.relname || '.' || a.attname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
  WHERE c.relnamespace = 'token_auth'::regnamespace AND c.relkind IN ('r', 'v', 'c') AND a.attnum > 0 AND NOT a.attisdropped
    AND col_description(c.oid, a.attnum) IS NULL;
+SELECT 'constraint without a comment: ' || conname FROM pg_constraint
+ WHERE connamespace = 'token_auth'::regnamespace AND contype <> 't' AND obj_description(oid, 'pg_constraint') IS NULL;
+SELECT 'trigger without a comment: ' || tgname || ' on ' || tgrelid::regclass FROM pg_trigger JOIN pg_class c ON c.oid = tgrelid
+ WHERE c.relnamespace = 'token_auth'::regnamespace AND NOT tgisinternal AND obj_description(pg_trigger.oid, 'pg_trigger') IS NULL;
+SELECT 'index without a comment: ' || indexrelid::regclass FROM pg_index JOIN pg_class c ON c.oid = indexrelid
+ WHERE c.relnamespace = 'token_auth'::regnamespace AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)
+   AND obj_description(indexrelid, 'pg_class') IS NULL;
 SELECT 'schema: ' || obj_description('token_auth'::regnamespace, 'pg_namespace');
 SELECT 'type: ' || obj_description('token_auth.verification'::regtype, 'pg_type');
 
