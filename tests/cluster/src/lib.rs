@@ -17,6 +17,7 @@ mod cluster;
 mod fixtures;
 mod leaks;
 mod programs;
+pub mod readme;
 mod sql;
 mod stage;
 mod worker;

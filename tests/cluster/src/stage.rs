@@ -68,25 +68,11 @@ impl Stage {
     }
 }
 
-/// The GRANTs of the README.
+/// The roles of README.md, and somebody who logs in as each.
 fn grant_roles(superuser: &mut Client) {
-    superuser.run("CREATE ROLE manager LOGIN", &[]);
-    superuser.run("CREATE ROLE verifier LOGIN", &[]);
-    superuser.run("GRANT USAGE ON SCHEMA token_auth TO manager, verifier", &[]);
-    superuser.run("GRANT EXECUTE ON FUNCTION token_auth.verify_token TO verifier", &[]);
-    superuser.run(
-        "GRANT SELECT ON token_auth.tokens, token_auth.account, token_auth.domain, token_auth.token_access,
-                         token_auth.profile
-         TO manager",
-        &[],
-    );
-    let management: Vec<String> = superuser.list(
-        "SELECT p.oid::regprocedure::text FROM pg_proc p
-         WHERE p.pronamespace = 'token_auth'::regnamespace AND p.prorettype <> 'trigger'::regtype
-           AND p.proname NOT LIKE 'verify%'",
-        &[],
-    );
-    for function in management {
-        superuser.run(&format!("GRANT EXECUTE ON FUNCTION {function} TO manager"), &[]);
-    }
+    superuser.batch_execute(&crate::readme::grants()).expect("README.md's GRANTs");
+    superuser.run("CREATE ROLE manager LOGIN IN ROLE token_manager", &[]);
+    superuser.run("CREATE ROLE verifier LOGIN IN ROLE token_verifier", &[]);
+    // Not of README.md: the worker's job by hand is a part of the whole life.
+    superuser.run("GRANT EXECUTE ON FUNCTION token_auth.sweep TO manager", &[]);
 }

@@ -2,7 +2,7 @@
 
 use cluster::{Client, Cluster, Format, NewToken, Sql, TokenAuth, random_part};
 
-const FORMATS: [Format; 3] = [Format::Custom, Format::Plain, Format::Inserts];
+const FORMATS: [Format; 4] = [Format::Custom, Format::Plain, Format::Inserts, Format::Jobs];
 
 /// More digits than a float or a bigint holds.
 const BIG_NUMBERS: &str = r#"{"big": 123456789012345678901234567890.000000000123456789, "int": 9223372036854775808}"#;

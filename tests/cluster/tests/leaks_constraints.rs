@@ -214,6 +214,7 @@ const WRONG_ROWS: &[(&str, &str, &str)] = &[
     ("token", "token_name_is_name", r#"{"name": ""}"#),
     ("token", "token_created_by_is_name", r#"{"created_by": ""}"#),
     ("token", "token_hint_is_name", r#"{"hint": ""}"#),
+    ("token", "token_created_at_finite", r#"{"created_at": "infinity"}"#),
     ("token", "token_metadata_size", r#"{"metadata": {"a": "$long"}}"#),
     ("token_access", "token_access_pkey", r#"{"id": 1}"#),
     ("token_access", "token_access_token_id_domain_id_key", r#"{"domain_id": 1}"#),

@@ -40,6 +40,25 @@ fn create_extension_says_nothing_of_the_sort_where_a_worker_runs() {
     assert_eq!(what_create_extension_says(&cluster), "");
 }
 
+/// Before the library is loaded anybody can set a placeholder of that name; loading it drops the value.
+#[test]
+fn an_actor_set_before_the_library_is_loaded_is_not_believed() {
+    let cluster = Cluster::builder().start();
+    let mut db = cluster.create_database_with_token_auth("app");
+    let account = db.account("acme");
+    db.run("CREATE ROLE manager LOGIN", &[]);
+    db.run("GRANT USAGE ON SCHEMA token_auth TO manager", &[]);
+    db.run("GRANT EXECUTE ON FUNCTION token_auth.create_token TO manager", &[]);
+    db.run("GRANT SELECT ON token_auth.tokens TO manager", &[]);
+
+    let mut manager = cluster.connect("app", "manager");
+    manager.run("SET token_auth.actor = 'administrator'", &[]);
+    let token = manager.account_token(account, "mine", &["email:send"]);
+    let made_by = "SELECT created_by FROM token_auth.tokens WHERE id = $1";
+    assert_eq!(manager.get::<String>(made_by, &[&token.id]), "manager");
+    assert_eq!(manager.refused("SET token_auth.actor = 'administrator'", &[]).code, "42501");
+}
+
 fn what_create_extension_says(cluster: &Cluster) -> String {
     cluster.create_database("app");
     let (mut db, heard) = cluster.connect_listening("app", "postgres");

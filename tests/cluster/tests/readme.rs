@@ -1,18 +1,10 @@
 //! The SQL in README.md runs, block after block in one psql session, and prints what README.md says it prints.
 
-use cluster::Cluster;
-
-const README: &str = include_str!("../../../README.md");
-
-/// A block of SQL, and the output that follows it, where README.md shows one.
-struct Example {
-    sql: String,
-    output: Option<String>,
-}
+use cluster::{Cluster, Sql, readme};
 
 #[test]
 fn the_sql_in_readme_runs_and_prints_what_readme_says() {
-    let examples = examples(README);
+    let examples = readme::examples();
     assert!(examples.len() >= 8, "README.md has lost its examples: {}", examples.len());
     let cluster = Cluster::builder().preload("token_auth").start();
     cluster.create_database("readme");
@@ -32,23 +24,34 @@ fn the_sql_in_readme_runs_and_prints_what_readme_says() {
     }
 }
 
-const BETWEEN: &str = "=== next block ===";
-
-fn examples(markdown: &str) -> Vec<Example> {
-    let mut examples: Vec<Example> = Vec::new();
-    let mut fences = markdown.split("\n```");
-    fences.next();
-    while let Some(block) = fences.next() {
-        let (language, text) = block.split_once('\n').expect("a fence has lines in it");
-        match language {
-            "sql" => examples.push(Example { sql: text.to_owned(), output: None }),
-            "text" => examples.last_mut().expect("output comes after SQL").output = Some(text.to_owned()),
-            _ => {}
-        }
-        fences.next();
-    }
-    examples
+/// A function that README.md gives to nobody is on one of these lists, so that a new one cannot be forgotten.
+#[test]
+fn the_roles_of_readme_may_call_what_they_are_for_and_nothing_else() {
+    let cluster = Cluster::builder().preload("token_auth").start();
+    let mut db = cluster.create_database_with_token_auth("app");
+    db.batch_execute(&readme::grants()).expect("README.md's GRANTs");
+    let callable = |db: &mut cluster::Client, role: &str| -> Vec<String> {
+        db.list(
+            "SELECT proname::text FROM pg_proc
+             WHERE pronamespace = 'token_auth'::regnamespace AND has_function_privilege($1, oid, 'EXECUTE')
+             ORDER BY 1",
+            &[&role],
+        )
+    };
+    assert_eq!(callable(&mut db, "token_verifier"), ["verify_token"]);
+    let for_nobody = ["sweep", "verify_token_digest", "are_actions", "are_scopes", "is_name", "is_not_negative"];
+    let all: Vec<String> = db.list(
+        "SELECT proname::text FROM pg_proc
+         WHERE pronamespace = 'token_auth'::regnamespace AND prorettype <> 'trigger'::regtype
+         ORDER BY 1",
+        &[],
+    );
+    let for_managers: Vec<String> =
+        all.into_iter().filter(|name| name != "verify_token" && !for_nobody.contains(&name.as_str())).collect();
+    assert_eq!(callable(&mut db, "token_manager"), for_managers);
 }
+
+const BETWEEN: &str = "=== next block ===";
 
 /// Without what differs from run to run: secrets, and the column widths that follow from ids.
 fn comparable(output: &str) -> Vec<String> {

@@ -3,7 +3,7 @@
 use cluster::{Cluster, Sql, TokenAuth};
 
 /// Every catalogue in which an extension could leave something.
-const CATALOGUES: [&str; 17] = [
+const CATALOGUES: [&str; 19] = [
     "pg_namespace",
     "pg_class",
     "pg_attribute",
@@ -21,6 +21,8 @@ const CATALOGUES: [&str; 17] = [
     "pg_init_privs",
     "pg_default_acl",
     "pg_sequence",
+    "pg_rewrite",
+    "pg_shdepend",
 ];
 
 #[test]

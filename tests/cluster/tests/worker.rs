@@ -84,26 +84,30 @@ fn a_new_sweep_interval_holds_after_a_reload() {
 
 #[test]
 fn a_round_that_did_something_is_one_line_in_the_log() {
-    let cluster = swept_every("2s").start();
+    let cluster = swept_every("1s").start();
     let (mut one, one_account) = database_to_sweep(&cluster, "one");
     let (mut two, two_account) = database_to_sweep(&cluster, "two");
-    let lines = || cluster.log().lines_with("token_auth: removed").len();
-    // First the worker gets to know both databases; the last line comes just after a round, so that what follows it
-    // falls into one pause.
+    // Both databases are known to the worker before it pauses for an hour; what is due then falls into one round.
     one.expired_tokens(one_account, 1);
-    wait_until("the first line", SOON, || lines() == 1);
     two.expired_tokens(two_account, 1);
-    wait_until("the second line", SOON, || lines() == 2);
+    wait_until("a first sweep of both", SOON, || one.token_count() + two.token_count() == 0);
+    cluster.reload_with("token_auth.sweep_interval", "1h");
+    wait_until("the pause", SOON, || {
+        let before = workers_started(&cluster);
+        std::thread::sleep(seconds(2));
+        workers_started(&cluster) == before
+    });
+    let before = cluster.log().lines_with("token_auth: removed").len();
     one.expired_tokens(one_account, 3);
     two.expired_tokens(two_account, 4);
-    wait_until("the third line", SOON, || lines() == 3);
-    let then = workers_started(&cluster);
-    wait_until("some rounds without work", SOON, || workers_started(&cluster) >= then + 6);
 
+    let then = workers_started(&cluster);
+    cluster.reload_with("token_auth.sweep_interval", "1s");
+    wait_until("some rounds without work", SOON, || workers_started(&cluster) >= then + 8);
     let log = cluster.log();
-    let lines = log.lines_with("token_auth: removed");
-    assert_eq!(lines.len(), 3, "{lines:#?}");
-    assert!(lines[2].contains("removed 7 expired tokens from 2 database"), "{lines:#?}");
+    let lines = &log.lines_with("token_auth: removed")[before..];
+    assert_eq!(lines.len(), 1, "{lines:#?}");
+    assert!(lines[0].contains("removed 7 expired tokens from 2 databases"), "{lines:#?}");
     assert_eq!(one.token_count() + two.token_count(), 0);
 }
 
@@ -121,14 +125,14 @@ fn verification_goes_on_during_a_large_sweep_in_batches() {
         &[&account, &MANY],
     );
 
-    let mut slowest = Duration::ZERO;
+    let mut answers = Vec::new();
     let mut halfway = Vec::new();
     let mut began = Instant::now();
     wait_until("the end of the sweep", seconds(60), || {
         for _ in 0..10 {
             let asked = Instant::now();
             let answer = verifier.verify(&token.secret, Some("email:send"), None);
-            slowest = slowest.max(asked.elapsed());
+            answers.push(asked.elapsed());
             assert_eq!(answer.code, "ok");
         }
         match db.token_count() - 1 {
@@ -140,7 +144,10 @@ fn verification_goes_on_during_a_large_sweep_in_batches() {
     });
     let whole = began.elapsed();
     assert!(halfway.len() > 3, "in few steps, with {halfway:?} left between them");
-    assert!(slowest < whole / 3, "an answer took {slowest:?}, the whole sweep {whole:?}");
+    // One answer in twenty may have met a pause of the machine.
+    answers.sort();
+    let slow = answers[answers.len() * 19 / 20];
+    assert!(slow < whole / 10, "{} answers, one in twenty took {slow:?}, the whole sweep {whole:?}", answers.len());
 }
 
 #[test]

@@ -22,6 +22,8 @@ pub enum Format {
     Plain,
     /// A script with one INSERT a row.
     Inserts,
+    /// `--format=custom`, read by `pg_restore` with several jobs, as the README says.
+    Jobs,
 }
 
 impl Cluster {
@@ -87,7 +89,7 @@ impl Cluster {
     pub fn dump(&self, database: &str, format: Format, file: &Path) {
         let mut command = self.client_program("pg_dump", database);
         match format {
-            Format::Custom => command.arg("--format=custom"),
+            Format::Custom | Format::Jobs => command.arg("--format=custom"),
             Format::Plain => command.arg("--format=plain"),
             Format::Inserts => command.args(["--format=plain", "--inserts"]),
         };
@@ -99,6 +101,11 @@ impl Cluster {
         match format {
             Format::Custom => {
                 run(self.client_program("pg_restore", database).arg("--exit-on-error").arg(file));
+            }
+            Format::Jobs => {
+                let mut command = self.client_program("pg_restore", database);
+                command.env("PGOPTIONS", "-c session_replication_role=replica");
+                run(command.args(["--exit-on-error", "--jobs=3"]).arg(file));
             }
             Format::Plain | Format::Inserts => {
                 self.psql(database, file);
