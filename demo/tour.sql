@@ -85,6 +85,7 @@ SELECT :'LAST_ERROR_SQLSTATE' <> '23001' AS not_refused \gset
 \if :not_refused
 DO $$ BEGIN RAISE EXCEPTION 'the deletion of the last token was not refused'; END $$;
 \endif
+\echo
 \set ECHO all
 --
 -- 9. The list, as an administrator sees it: never a secret

@@ -16,7 +16,7 @@ main() {
     choose_suites
     need_target
     mkdir -p "$results" "$logs"
-    [[ $mode != installcheck ]] || use_postgres
+    if [[ $mode == test ]]; then "$root/scripts/setup.sh"; else use_postgres; fi
     for suite in "${suites[@]}"; do
         if [[ $mode == test && $suite != rules ]]; then install_once; fi
         run_suite "$suite"

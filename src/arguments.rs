@@ -46,11 +46,12 @@ pub fn scopes(argument: Option<Array<'_, &[u8]>>, profile: &Profile) -> Result<V
     if argument.len() > MAX_SCOPES {
         return Err(Error::TooManyScopes(argument.len()));
     }
+    let resources = profile.resources();
     let mut scopes: Vec<String> = Vec::with_capacity(argument.len());
     for element in argument.iter() {
         let text = text(element, "scopes")?.ok_or(Error::NoScopes)?;
         let scope = Scope::parse_grant(text).map_err(|why| Error::BadScope { scope: text.to_string(), why })?;
-        profile.check_knows(text, &scope)?;
+        profile.check_knows(text, &scope, &resources)?;
         if !scopes.iter().any(|held| held == text) {
             scopes.push(text.to_string());
         }
@@ -79,6 +80,10 @@ pub fn expiry(argument: Option<TimestampWithTimeZone>, profile: &Profile) -> Res
 pub fn metadata(argument: &[u8]) -> Result<Jsonb, Error> {
     static SIZE: Statement = Statement::new("SELECT pg_catalog.octet_length($1::text)::bigint");
     let metadata = Jsonb(argument.to_vec());
+    // The default, which is what most tokens have.
+    if metadata.is_empty_object() {
+        return Ok(metadata);
+    }
     let size: i64 = SIZE.row(&[metadata.clone().into()], |row| row.must(1)).unwrap_or_default();
     if size > MAX_METADATA as i64 { Err(Error::MetadataTooLarge(size)) } else { Ok(metadata) }
 }

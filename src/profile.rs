@@ -70,16 +70,20 @@ impl Profile {
         if self.can_reveal { Err(Error::CannotSeal { profile: self.name.clone() }) } else { Ok(()) }
     }
 
-    /// Whether the profile's list of resources, if it has one, knows a scope.
-    pub fn check_knows(&self, text: &str, scope: &Scope<'_>) -> Result<(), Error> {
+    /// The resources that it lists; none means that it knows every scope.
+    pub fn resources(&self) -> Vec<Resource> {
         static RESOURCES: Statement = Statement::new(
             "SELECT resource, actions FROM token_auth.profile_resource WHERE profile = $1 ORDER BY resource",
         );
-        let resources = RESOURCES.rows(&[self.name.as_str().into()], |row| Resource {
-            name: row.must(1),
-            actions: row.must::<Vec<Option<String>>>(2).into_iter().flatten().collect(),
-        });
-        if catalogue::knows(&resources, scope) {
+        RESOURCES.rows(&[self.name.as_str().into()], |row| Resource {
+            name: row.must(c"resource"),
+            actions: row.must::<Vec<Option<String>>>(c"actions").into_iter().flatten().collect(),
+        })
+    }
+
+    /// Whether a scope is among the resources that it lists.
+    pub fn check_knows(&self, text: &str, scope: &Scope<'_>, resources: &[Resource]) -> Result<(), Error> {
+        if catalogue::knows(resources, scope) {
             return Ok(());
         }
         let known = resources

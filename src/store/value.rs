@@ -54,6 +54,10 @@ impl Jsonb {
     pub fn empty_object() -> Self {
         Self(pg_sys::JB_FOBJECT.to_ne_bytes().to_vec())
     }
+
+    pub fn is_empty_object(&self) -> bool {
+        self.0 == pg_sys::JB_FOBJECT.to_ne_bytes()
+    }
 }
 
 impl FromDatum for Jsonb {
