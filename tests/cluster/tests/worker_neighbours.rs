@@ -30,6 +30,24 @@ fn drop_database_never_fails_because_of_the_worker() {
 }
 
 #[test]
+fn drop_database_does_not_wait_for_a_worker_that_has_much_to_do() {
+    let cluster = swept_every("1s").start();
+    let (mut busy, account) = database_to_sweep(&cluster, "busy");
+    busy.batch_execute(
+        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.004); RETURN NULL; END $$;
+         CREATE TRIGGER slow AFTER DELETE ON token_auth.token FOR EACH ROW EXECUTE FUNCTION slow()",
+    )
+    .expect("a trigger of the application's own");
+    // Twenty seconds of work; DROP DATABASE waits five for others to leave.
+    busy.expired_tokens(account, 5_000);
+    busy.close().expect("the session ends");
+
+    let mut admin = cluster.connect("postgres", "postgres");
+    wait_until("the worker at work", SOON, || worker_is_in(&mut admin, "busy"));
+    admin.run("DROP DATABASE busy", &[]);
+}
+
+#[test]
 fn a_database_is_created_from_one_that_the_worker_visits() {
     let cluster = swept_every("1s").start();
     let (mut template, account) = database_to_sweep(&cluster, "visited");
