@@ -6,7 +6,7 @@ use crate::arguments::{Text, new_name, required, text};
 use crate::authority;
 use crate::error::{Error, answer, or_taken};
 use crate::profile::Profile;
-use crate::store::statement::{Row, Statement};
+use crate::store::statement::Statement;
 use crate::store::value::Jsonb;
 
 #[pg_extern(sql = false)]
@@ -112,80 +112,91 @@ fn remove_account_admin(id: Option<i64>, actor: Text<'_>, account_id: Option<i64
 /// An account and the rules of its profile, locked.
 ///
 /// Locks are taken from the top: the account, then a domain of it, then a token. Every function follows this, and so
-/// does the cascade of a deletion, so no two of them wait for each other.
+/// does the cascade of a deletion, so that they wait for each other in one direction.
 pub struct Account {
     pub id: i64,
     pub name: String,
     pub profile: Profile,
 }
 
-/// `SELECT` of what [`Account::read`] reads, and the tables for it: the account is `a`, its profile is `p`.
-macro_rules! select_account {
-    () => {
-        "SELECT a.id AS account_id, a.name AS account, p.name AS profile, p.*
-           FROM token_auth.account a
-           JOIN token_auth.profile p ON p.name = a.profile "
-    };
+/// How strongly an account is locked.
+enum Lock {
+    /// It keeps the account from being deleted, and no more.
+    Keep,
+    /// Others who change the account, or its domains, wait.
+    Change,
 }
 
 impl Account {
-    /// The account itself, locked against others who change it.
+    /// The account itself, to change it.
     fn to_manage(id: Option<i64>, account_id: Option<i64>) -> Result<Self, Error> {
-        let account = Self::to_administer(id, account_id)?;
-        authority::check(&account)?;
-        Ok(account)
+        Self::to_administer(id, account_id)?.authorized()
     }
 
     /// The same, before anybody has asked whether the actor may.
     fn to_administer(id: Option<i64>, account_id: Option<i64>) -> Result<Self, Error> {
-        static FIND: Statement = Statement::new(concat!(
-            select_account!(),
-            "WHERE a.id = $1 AND a.id = coalesce($2, a.id) FOR NO KEY UPDATE OF a"
-        ));
         let id = required(id, "account id")?;
-        FIND.row(&[id.into(), account_id.into()], Self::read).ok_or(Error::NoAccount(id))
+        let is_another = account_id.is_some_and(|account_id| account_id != id);
+        let account = if is_another { None } else { Self::lock(id, Lock::Change) };
+        account.ok_or(Error::NoAccount(id))
     }
 
-    /// The account to make something under. This and the two below keep it from being deleted, and no more.
+    /// The account to make something under.
     pub fn to_make_under(id: Option<i64>) -> Result<Self, Error> {
-        static FIND: Statement = Statement::new(concat!(select_account!(), "WHERE a.id = $1 FOR KEY SHARE OF a"));
         let id = required(id, "account id")?;
-        Self::authorized(FIND.row(&[id.into()], Self::read).ok_or(Error::NoAccount(id))?)
+        Self::lock(id, Lock::Keep).ok_or(Error::NoAccount(id))?.authorized()
     }
 
-    /// The account of a domain, and the domain's id.
+    /// The account of a domain, to change that, and the domain's id. Domains of an account are changed one after the
+    /// other: the deletion of two could meet in the access of tokens, and the renaming of two in their names.
     pub fn of_domain(id: Option<i64>, account_id: Option<i64>) -> Result<(Self, i64), Error> {
-        static FIND: Statement = Statement::new(concat!(
-            select_account!(),
-            "JOIN token_auth.domain d ON d.account_id = a.id
-             WHERE d.id = $1 AND a.id = coalesce($2, a.id)
-               FOR KEY SHARE OF a"
-        ));
+        static OWNER: Statement = Statement::new(
+            "SELECT account_id FROM token_auth.domain WHERE id = $1 AND account_id = coalesce($2, account_id)",
+        );
         let id = required(id, "domain id")?;
-        let account = FIND.row(&[id.into(), account_id.into()], Self::read).ok_or(Error::NoDomainWithId(id))?;
-        Ok((Self::authorized(account)?, id))
+        let owner = OWNER.row(&[id.into(), account_id.into()], |row| row.must(1));
+        let account = owner.and_then(|owner| Self::lock(owner, Lock::Change)).ok_or(Error::NoDomainWithId(id))?;
+        Ok((account.authorized()?, id))
     }
 
-    /// The account of a token, and the token's id.
+    /// The account of a token, to change that, and the token's id.
     pub fn of_token(id: Option<i64>, account_id: Option<i64>) -> Result<(Self, i64), Error> {
-        static FIND: Statement = Statement::new(concat!(
-            select_account!(),
-            "JOIN token_auth.token t ON t.account_id = a.id
-             WHERE t.id = $1 AND a.id = coalesce($2, a.id)
-               FOR KEY SHARE OF a"
-        ));
+        static OWNER: Statement = Statement::new(
+            "SELECT account_id FROM token_auth.token WHERE id = $1 AND account_id = coalesce($2, account_id)",
+        );
         let id = required(id, "token id")?;
-        let account = FIND.row(&[id.into(), account_id.into()], Self::read).ok_or(Error::NoToken(id))?;
-        Ok((Self::authorized(account)?, id))
+        let owner = OWNER.row(&[id.into(), account_id.into()], |row| row.must(1));
+        let account = owner.and_then(|owner| Self::lock(owner, Lock::Keep)).ok_or(Error::NoToken(id))?;
+        Ok((account.authorized()?, id))
+    }
+
+    /// Locks the row alone, and then reads it with its profile: where the lock was waited for, the row may be of another
+    /// profile since, which a join that was begun before the wait would miss.
+    fn lock(id: i64, lock: Lock) -> Option<Self> {
+        static KEEP: Statement = Statement::new("SELECT true FROM token_auth.account WHERE id = $1 FOR KEY SHARE");
+        static CHANGE: Statement =
+            Statement::new("SELECT true FROM token_auth.account WHERE id = $1 FOR NO KEY UPDATE");
+        static READ: Statement = Statement::new(
+            "SELECT a.id AS account_id, a.name AS account, p.name AS profile, p.*
+               FROM token_auth.account a
+               JOIN token_auth.profile p ON p.name = a.profile
+              WHERE a.id = $1",
+        );
+        let lock = match lock {
+            Lock::Keep => &KEEP,
+            Lock::Change => &CHANGE,
+        };
+        lock.row(&[id.into()], |_| ())?;
+        READ.row(&[id.into()], |row| Self {
+            id: row.must(c"account_id"),
+            name: row.must(c"account"),
+            profile: Profile::read(row),
+        })
     }
 
     fn authorized(self) -> Result<Self, Error> {
         authority::check(&self)?;
         Ok(self)
-    }
-
-    fn read(row: &Row) -> Self {
-        Self { id: row.must(c"account_id"), name: row.must(c"account"), profile: Profile::read(row) }
     }
 }
 

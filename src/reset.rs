@@ -27,12 +27,23 @@ fn reset_token(
     expires_at: Option<TimestampWithTimeZone>,
     account_id: Option<i64>,
 ) -> Record<6> {
+    // The domains of the access that is copied: none of them goes meanwhile, and they come before the token.
+    static LOCK_DOMAINS: Statement = Statement::new(
+        "SELECT d.id
+           FROM token_auth.token_access x
+           JOIN token_auth.domain d ON d.id = x.domain_id
+          WHERE x.token_id = $1
+          ORDER BY d.id
+            FOR KEY SHARE OF d",
+    );
     static RETIRE: Statement =
         Statement::new("UPDATE token_auth.token SET replaced_at = $2, replaced_by = $3, expires_at = $4 WHERE id = $1");
     answer(|| {
         let (account, id) = Account::of_token(token_id, account_id)?;
         let profile = &account.profile;
         profile.check_can_reset()?;
+        Token::lock_home(id);
+        LOCK_DOMAINS.run(&[id.into()]);
         let old = Token::lock(id)?;
         old.check_live()?;
 

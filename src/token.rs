@@ -140,9 +140,9 @@ pub struct Token {
 }
 
 impl Token {
-    /// Locks a token whose account is locked already. The guard of the last token may lock its home later on, so that
-    /// is locked first: locks are taken from the top.
-    pub fn lock(id: i64) -> Result<Self, Error> {
+    /// Locks the home of a token whose account is locked already: the guard of the last token may lock it later on, and
+    /// locks are taken from the top.
+    pub fn lock_home(id: i64) {
         static LOCK_HOME: Statement = Statement::new(
             "SELECT d.id
                FROM token_auth.token t
@@ -150,13 +150,18 @@ impl Token {
               WHERE t.id = $1
                 FOR NO KEY UPDATE OF d",
         );
+        LOCK_HOME.run(&[id.into()]);
+    }
+
+    /// Locks the home of a token, and then the token.
+    pub fn lock(id: i64) -> Result<Self, Error> {
         static LOCK: Statement = Statement::new(
             "SELECT domain_id, name, expires_at, created_at, metadata, replaced_at IS NOT NULL AS was_reset
                FROM token_auth.token
               WHERE id = $1
                 FOR NO KEY UPDATE",
         );
-        LOCK_HOME.run(&[id.into()]);
+        Self::lock_home(id);
         let token = LOCK.row(&[id.into()], |row| Self {
             id,
             home: row.get(c"domain_id"),

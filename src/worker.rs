@@ -254,6 +254,7 @@ pub extern "C-unwind" fn token_auth_worker_main(argument: pg_sys::Datum) {
     let Task { database, mut size } = Task::decode(argument.value() as i64);
     BackgroundWorker::connect_worker_to_spi_by_oid(Some(database), None);
     // This is a superuser's session, and the database's owner can have settings of his own for every session in it.
+    process::be_bootstrap_superuser();
     for (name, value) in SETTINGS {
         server::set_for_this_process(name, value);
     }
@@ -288,13 +289,15 @@ pub extern "C-unwind" fn token_auth_worker_main(argument: pg_sys::Datum) {
 }
 
 /// What a worker's session must not take over from the database, and how long it waits for somebody's lock.
-const SETTINGS: [(&CStr, &CStr); 7] = [
+const SETTINGS: [(&CStr, &CStr); 9] = [
     (c"role", c"none"),
     (c"search_path", c""),
     (c"session_replication_role", c"origin"),
     (c"default_transaction_isolation", c"read committed"),
     (c"default_transaction_read_only", c"off"),
     (c"row_security", c"off"),
+    (c"application_name", c"token_auth worker"),
+    (c"exit_on_error", c"off"),
     (c"lock_timeout", c"500ms"),
 ];
 
@@ -313,6 +316,7 @@ fn remove_batch(size: i64) -> Batch {
         "SELECT true
            FROM pg_catalog.pg_stat_activity
           WHERE datname OPERATOR(pg_catalog.=) pg_catalog.current_database()
+            AND backend_type OPERATOR(pg_catalog.=) 'client backend'
             AND application_name OPERATOR(pg_catalog.=) 'pg_restore'
             AND pg_catalog.has_table_privilege(usesysid, 'token_auth.token', 'INSERT')
           LIMIT 1",

@@ -39,8 +39,9 @@ unsafe extern "C-unwind" fn hide(report: *mut pg_sys::ErrorData) {
     }
 }
 
-/// Whether a context is that of `COPY token, line 1: "…"`. Translations have the words in another order, and Korean one of
-/// its own for COPY. That hits tables of this name in other schemas too, which lose the line but not the error.
+/// Whether a context is that of `COPY token, line 1: "…"`, going by what stands before the quoted line. Translations have
+/// the words in another order, and Korean one of its own for COPY. A table of this name in another schema loses its
+/// context too, but not its error.
 ///
 /// # Safety
 /// `context` is a C string or null.
@@ -50,8 +51,10 @@ unsafe fn is_of_copy(context: *const c_char) -> bool {
     }
     // SAFETY: as the caller promises.
     let context = unsafe { CStr::from_ptr(context) }.to_bytes();
-    let has = |word: &str| context.windows(word.len()).any(|window| window == word.as_bytes());
-    has("token") && (has("COPY") || has("복사"))
+    let words = context.split(|byte| *byte == b'"').next().unwrap_or_default();
+    let has = |word: &str| words.windows(word.len()).any(|window| window == word.as_bytes());
+    let mut names = words.split(|byte| !byte.is_ascii_alphanumeric() && *byte != b'_');
+    names.any(|name| name == b"token") && (has("COPY") || has("복사"))
 }
 
 /// # Safety

@@ -77,6 +77,12 @@ pub fn die_on_sigterm() {
     }
 }
 
+/// Undoes what a database's `session_authorization` made of a background worker's session.
+pub fn be_bootstrap_superuser() {
+    // SAFETY: the role that initdb makes has this id in every cluster, and background workers begin as it.
+    unsafe { pg_sys::SetSessionAuthorization(pg_sys::Oid::from(pg_sys::BOOTSTRAP_SUPERUSERID), true) }
+}
+
 /// Reads the configuration files again.
 pub fn reload_settings() {
     // SAFETY: what every process does on SIGHUP, outside of a transaction.

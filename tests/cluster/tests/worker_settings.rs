@@ -39,6 +39,9 @@ fn the_owner_of_a_database_does_not_become_superuser_through_the_worker() {
 fn settings_of_a_database_do_not_keep_the_worker_from_its_work() {
     let settings = [
         "role = 'nobody'",
+        "session_authorization = 'nobody'",
+        "application_name = 'pg_restore'",
+        "exit_on_error = 'on'",
         "search_path = ''",
         "session_replication_role = 'replica'",
         "default_transaction_isolation = 'serializable'",

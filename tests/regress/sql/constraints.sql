@@ -78,3 +78,10 @@ COPY token_auth.token (id, account_id, name, digest, hint, created_by) FROM STDI
 COPY token_auth.token (id, account_id, name, digest, hint, created_by) FROM STDIN;
 60	1	copied	\\xffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffzz	hint	me
 \.
+
+-- Another table keeps its context, also where that has the word in its data.
+CREATE TABLE regress.tokens_of_others (n int, t text);
+COPY regress.tokens_of_others FROM STDIN;
+token	x
+\.
+DROP TABLE regress.tokens_of_others;
