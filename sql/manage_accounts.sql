@@ -47,7 +47,7 @@ CREATE FUNCTION token_auth.set_account_profile(id bigint, profile text, account_
 COMMENT ON FUNCTION token_auth.set_account_profile(bigint, text, bigint) IS
 'Puts an account under another profile. Its tokens stay as they are, and follow the new rules from now on; secrets keep the prefix that they have.
 account_id: when given, an id of another account is unknown.
-Errors: 22023 for a NULL id or profile, a bad profile; 22021 for text that is not UTF-8; P0002 for an unknown id or profile; 42501 where only administrators may.';
+Errors: 22023 for a NULL id or profile; 22021 for text that is not UTF-8; P0002 for an unknown id or profile; 42501 where only administrators may.';
 
 CREATE FUNCTION token_auth.delete_account(id bigint, confirm_name text, account_id bigint DEFAULT NULL) RETURNS void
     LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -56,7 +56,7 @@ CREATE FUNCTION token_auth.delete_account(id bigint, confirm_name text, account_
 COMMENT ON FUNCTION token_auth.delete_account(bigint, text, bigint) IS
 'Deletes an account with its domains and tokens, at once and for ever.
 confirm_name: the account''s name, to the letter; another one deletes nothing. account_id: when given, an id of another account is unknown.
-Errors: 22023 for a NULL id or confirm_name, a confirm_name that is not the name; P0002 for an unknown id; 42501 where only administrators may.';
+Errors: 22023 for a NULL id or confirm_name, a confirm_name that is not the name; 22021 for text that is not UTF-8; P0002 for an unknown id; 42501 where only administrators may.';
 
 CREATE FUNCTION token_auth.add_account_admin(id bigint, actor text, account_id bigint DEFAULT NULL) RETURNS void
     LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -74,4 +74,4 @@ CREATE FUNCTION token_auth.remove_account_admin(id bigint, actor text, account_i
 COMMENT ON FUNCTION token_auth.remove_account_admin(bigint, text, bigint) IS
 'Takes an administrator from an account. Removing one that is none changes nothing.
 account_id: when given, an id of another account is unknown.
-Errors: 22023 for a NULL id or actor; P0002 for an unknown id; 42501 where only administrators may.';
+Errors: 22023 for a NULL id or actor; 22021 for text that is not UTF-8; P0002 for an unknown id; 42501 where only administrators may.';

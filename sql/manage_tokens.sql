@@ -52,7 +52,7 @@ CREATE FUNCTION token_auth.revoke_access(
 COMMENT ON FUNCTION token_auth.revoke_access(bigint, text, bool, bigint) IS
 'Takes from a token what it may do on a domain, or with all_domains what it may do on every domain and account-wide; access to single domains stays then. Where it has none, nothing changes. It counts from COMMIT on.
 account_id: when given, an id of another account is unknown.
-Errors: 22023 for a NULL token_id, not exactly one of domain and all_domains; P0002 for an unknown id or domain; 42501 where only administrators may and under a profile without can_edit_access.';
+Errors: 22023 for a NULL token_id, not exactly one of domain and all_domains; 22021 for text that is not UTF-8; P0002 for an unknown id or domain; 42501 where only administrators may and under a profile without can_edit_access.';
 
 CREATE FUNCTION token_auth.reset_token(
     token_id bigint,
@@ -131,4 +131,4 @@ CREATE FUNCTION token_auth.delete_token(
 COMMENT ON FUNCTION token_auth.delete_token(bigint, text, bigint) IS
 'Deletes a token, at once and for ever.
 confirm_name: the token''s name, to the letter; needed where the profile says confirms_delete. Where it is given, another one deletes nothing. account_id: when given, an id of another account is unknown.
-Errors: 22023 for a NULL id, a confirm_name that is not the name or is needed; P0002 for an unknown id; 42501 where only administrators may; 23001 for the last live token of a domain where the profile keeps it; 40001 in its place where a transaction above READ COMMITTED still sees another one.';
+Errors: 22023 for a NULL id, a confirm_name that is not the name or is needed; 22021 for text that is not UTF-8; P0002 for an unknown id; 42501 where only administrators may; 23001 for the last live token of a domain where the profile keeps it; 40001 in its place where a transaction above READ COMMITTED still sees another one.';

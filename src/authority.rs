@@ -23,14 +23,13 @@ pub fn actor() -> Result<String, Error> {
 
 /// Whether the actor may manage `account`, its domains and its tokens.
 pub fn check(account: &Account) -> Result<(), Error> {
-    let rule = Rule::of(account)?;
-    if !rule.admins_only || rule.actor_is_administrator { Ok(()) } else { refuse(account) }
+    if Rule::of(account)?.lets_actor_manage() { Ok(()) } else { refuse(account) }
 }
 
 /// Whether the actor may name an administrator of `account`.
 pub fn check_adding_administrator(account: &Account) -> Result<(), Error> {
     let rule = Rule::of(account)?;
-    if !rule.has_administrator { Ok(()) } else { check(account) }
+    if rule.lets_actor_manage() || !rule.has_administrator { Ok(()) } else { refuse(account) }
 }
 
 /// What decides who may manage an account, as it is now: a transaction whose snapshot stands still must not be let in
@@ -58,6 +57,10 @@ impl Rule {
             actor_is_administrator: row.must(c"actor_is_administrator"),
         });
         rule.ok_or(Error::NoAccount(account.id))
+    }
+
+    fn lets_actor_manage(&self) -> bool {
+        !self.admins_only || self.actor_is_administrator
     }
 }
 

@@ -28,7 +28,9 @@ pub use fixtures::{NewDomain, NewToken, TokenAuth, Verification, digest_hex};
 pub use leaks::{Watch, random_part};
 pub use sql::{Refusal, Sql, refusal};
 pub use stage::{Stage, talkative};
-pub use worker::{LAUNCHER, WORKER, database_to_sweep, launcher, swept_every, worker_is_in, workers_started};
+pub use worker::{
+    LAUNCHER, WORKER, database_to_sweep, delay_deletions, launcher, swept_every, worker_is_in, workers_started,
+};
 
 /// A session with a server; the `postgres` crate's, under the name that the tests use.
 pub use postgres::Client;

@@ -47,3 +47,13 @@ pub fn worker_is_in(admin: &mut impl Sql, database: &str) -> bool {
 pub fn workers_started(cluster: &Cluster) -> usize {
     cluster.log().lines_with(&format!("starting background worker process \"{WORKER}")).len()
 }
+
+/// Makes each deletion of a token in a database take so many seconds, by a trigger as an application may have one.
+pub fn delay_deletions(db: &mut Client, seconds: f64) {
+    db.batch_execute(&format!(
+        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$
+         BEGIN PERFORM pg_sleep({seconds}); RETURN NULL; END $$;
+         CREATE TRIGGER slow AFTER DELETE ON token_auth.token FOR EACH ROW EXECUTE FUNCTION slow()"
+    ))
+    .expect("a trigger of the application's own");
+}

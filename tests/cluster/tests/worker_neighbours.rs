@@ -1,7 +1,7 @@
 //! The worker among those who create, drop and restore databases: it never stands in their way, nor they in its.
 
 use cluster::{Format, Sql, TokenAuth, seconds, wait_for, wait_until};
-use cluster::{database_to_sweep, launcher, swept_every, worker_is_in, workers_started};
+use cluster::{database_to_sweep, delay_deletions, launcher, swept_every, worker_is_in, workers_started};
 use std::{path::Path, time::Duration};
 
 const SOON: Duration = seconds(60);
@@ -33,11 +33,7 @@ fn drop_database_never_fails_because_of_the_worker() {
 fn drop_database_does_not_wait_for_a_worker_that_has_much_to_do() {
     let cluster = swept_every("1s").start();
     let (mut busy, account) = database_to_sweep(&cluster, "busy");
-    busy.batch_execute(
-        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.004); RETURN NULL; END $$;
-         CREATE TRIGGER slow AFTER DELETE ON token_auth.token FOR EACH ROW EXECUTE FUNCTION slow()",
-    )
-    .expect("a trigger of the application's own");
+    delay_deletions(&mut busy, 0.004);
     // Twenty seconds of work; DROP DATABASE waits five for others to leave.
     busy.expired_tokens(account, 5_000);
     busy.close().expect("the session ends");

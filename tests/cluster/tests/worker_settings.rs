@@ -1,7 +1,9 @@
 //! The worker is a superuser's session in other people's databases: what they set there does not bend it, and what it
 //! cannot do it says.
 
-use cluster::{Cluster, Sql, TokenAuth, database_to_sweep, seconds, swept_every, wait_until, workers_started};
+use cluster::{
+    Cluster, Sql, TokenAuth, database_to_sweep, delay_deletions, seconds, swept_every, wait_until, workers_started,
+};
 use std::time::Duration;
 
 const SOON: Duration = seconds(60);
@@ -91,11 +93,7 @@ fn a_database_to_which_pg_restore_is_connected_is_left_alone() {
 fn a_batch_that_takes_too_long_is_cancelled_and_tried_in_smaller_ones() {
     let cluster = swept_every("1s").start();
     let (mut db, account) = database_to_sweep(&cluster, "app");
-    db.batch_execute(
-        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.03); RETURN NULL; END $$;
-         CREATE TRIGGER slow AFTER DELETE ON token_auth.token FOR EACH ROW EXECUTE FUNCTION slow()",
-    )
-    .expect("a trigger of the application's own");
+    delay_deletions(&mut db, 0.03);
     db.expired_tokens(account, 150);
     wait_until("the first token to go, however slowly", SOON, || db.token_count() < 150);
     assert!(!cluster.log().lines_with("stay until the next round: canceling statement").is_empty());

@@ -85,3 +85,20 @@ COPY regress.tokens_of_others FROM STDIN;
 token	x
 \.
 DROP TABLE regress.tokens_of_others;
+
+-- An error of the application's own trigger comes through a function whole; only a violated constraint loses its DETAIL.
+CREATE FUNCTION regress.object() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN RAISE EXCEPTION 'not on a Friday' USING ERRCODE = '55000', DETAIL = 'It is a custom here.', HINT = 'Come back on Monday.'; END $$;
+CREATE TRIGGER object BEFORE UPDATE ON token_auth.token FOR EACH ROW EXECUTE FUNCTION regress.object();
+SELECT regress.outcome('SELECT token_auth.pause_token(1)');
+DROP TRIGGER object ON token_auth.token;
+
+-- The trigger functions are for the tables of token_auth.
+CREATE TABLE regress.other AS SELECT 1 AS id;
+CREATE TRIGGER keep AFTER DELETE ON regress.other FOR EACH ROW EXECUTE FUNCTION token_auth.keep_last_token();
+SELECT regress.outcome('DELETE FROM regress.other');
+CREATE TRIGGER refuse BEFORE UPDATE ON regress.other FOR EACH ROW EXECUTE FUNCTION token_auth.refuse_change();
+SELECT regress.outcome('UPDATE regress.other SET id = 2');
+CREATE TRIGGER protect BEFORE INSERT ON regress.other FOR EACH ROW EXECUTE FUNCTION token_auth.protect_presets('name');
+SELECT regress.outcome('INSERT INTO regress.other VALUES (3)');
+DROP TABLE regress.other;
