@@ -130,3 +130,36 @@ END $$;
 \set ECHO all
 -- And the list is tidy: the trial is gone, too
 SELECT id, name, domain, hint, status FROM token_auth.tokens ORDER BY id;
+--
+-- 11. There are profiles for the tokens of four products, and a profile of one's own is a row. In MailerSend's,
+--     a scope that the product does not have is refused
+--
+SELECT name, secret_prefix, can_pause, can_reset, can_reveal, admins_only, tokens_manage_tokens FROM token_auth.profile;
+SELECT token_auth.create_account('Globex', 'mailersend') AS globex \gset
+\set ON_ERROR_STOP off
+SELECT token_auth.create_token(:globex, 'analyst', '{analytic:read}', all_domains => true);
+\set ON_ERROR_STOP on
+\set ECHO none
+SELECT :'LAST_ERROR_SQLSTATE' <> '22023' AS not_refused \gset
+\if :not_refused
+DO $$ BEGIN RAISE EXCEPTION 'the unknown scope was not refused'; END $$;
+\endif
+\echo
+\set ECHO all
+--
+-- 12. A transaction can act as a token. Under this profile it manages tokens then, but none that may do more than itself
+--
+SELECT * FROM token_auth.create_token(:globex, 'deployment', '{tokens:full,email:full}', all_domains => true) \gset deployment_
+BEGIN;
+SELECT code, name, token_auth.current_token_id() FROM token_auth.authenticate(:'deployment_secret');
+SELECT name FROM token_auth.create_token(:globex, 'sender', '{email:full}', all_domains => true);
+\set ON_ERROR_STOP off
+SELECT name FROM token_auth.create_token(:globex, 'loot', '{*}', all_domains => true);
+\set refused :LAST_ERROR_SQLSTATE
+ROLLBACK;
+\set ON_ERROR_STOP on
+\set ECHO none
+SELECT :'refused' <> '42501' AS not_refused \gset
+\if :not_refused
+DO $$ BEGIN RAISE EXCEPTION 'a token that may do more was not refused'; END $$;
+\endif

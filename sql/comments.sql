@@ -3,6 +3,7 @@
 COMMENT ON CONSTRAINT profile_pkey ON token_auth.profile IS 'A profile is known by its name';
 COMMENT ON CONSTRAINT profile_name_is_name ON token_auth.profile IS 'A name: at most 255 characters, not blank, without control characters';
 COMMENT ON CONSTRAINT profile_secret_prefix_format ON token_auth.profile IS 'At most 12 of [a-z0-9_], the last one an underscore: it is part of the format of secrets';
+COMMENT ON CONSTRAINT profile_reset_expires ON token_auth.profile IS 'A reset makes the old token expire, so where tokens can be reset they can expire';
 COMMENT ON CONSTRAINT profile_reset_grace_range ON token_auth.profile IS 'From 0 to 100 years, with no negative field';
 COMMENT ON CONSTRAINT profile_expired_retention_range ON token_auth.profile IS 'From 0 to 100 years, with no negative field';
 COMMENT ON TRIGGER protect_presets ON token_auth.profile IS 'Presets are read-only';
@@ -11,7 +12,7 @@ COMMENT ON TRIGGER protect_presets_truncate ON token_auth.profile IS 'Presets ar
 COMMENT ON CONSTRAINT profile_resource_pkey ON token_auth.profile_resource IS 'A profile lists a resource once';
 COMMENT ON CONSTRAINT profile_resource_profile_fkey ON token_auth.profile_resource IS 'The list goes with its profile';
 COMMENT ON CONSTRAINT profile_resource_resource_format ON token_auth.profile_resource IS 'The resource of a scope, spelt out';
-COMMENT ON CONSTRAINT profile_resource_actions_format ON token_auth.profile_resource IS 'At least one, each the action of a scope, spelt out: full, not *';
+COMMENT ON CONSTRAINT profile_resource_actions_format ON token_auth.profile_resource IS 'At least one, each the action of a scope, spelt out (full, not *), and none twice';
 COMMENT ON TRIGGER protect_presets ON token_auth.profile_resource IS 'Presets are read-only';
 COMMENT ON TRIGGER protect_presets_truncate ON token_auth.profile_resource IS 'Presets are read-only';
 

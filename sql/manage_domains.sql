@@ -14,7 +14,7 @@ COMMENT ON FUNCTION token_auth.create_domain(bigint, text) IS
 'Creates a domain and, where the profile says creates_domain_token, a token of its own with full access to it.
 name: at most 255 characters, not blank, without control characters, unique in the account under ASCII case folding.
 Result: the domain''s id, the token''s id and its secret, which is shown here and never again; the last two are NULL where no token was made.
-Errors: 22023 for a NULL account_id or name, a bad name; 22021 for text that is not UTF-8; P0002 for an unknown id; 42501 where only administrators may; 23505 for a name that is taken; 0A000 where the profile wants secrets that can be revealed.';
+Errors: 22023 for a NULL account_id or name, a bad name; 22021 for text that is not UTF-8; P0002 for an unknown id; 42501 where only administrators may; 23505 for a name that is taken; 55000 or F0000 where the profile says can_reveal and token_auth.sealing_key_file gives no key.';
 
 CREATE FUNCTION token_auth.rename_domain(id bigint, name text, account_id bigint DEFAULT NULL) RETURNS void
     LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp

@@ -23,7 +23,7 @@ name: at most 255 characters, not blank, without control characters. scopes: suc
 domain: its home, by name, where it may use the scopes. all_domains: it may use them on every domain of the account and for account-wide operations; a domain is then its home only.
 expires_at: a time to come; NULL and infinity are never. metadata: at most 8192 bytes as text, returned by verify_token; NULL is {}.
 Result: its id, name, hint, expiry, and its secret, which is shown here and never again.
-Errors: 22023 for a NULL account_id, name or scopes, a bad name, a bad scope, an expiry in the past, metadata that is too large, neither domain nor all_domains; 22021 for text that is not UTF-8; P0002 for an unknown id or domain; 42501 where only administrators may and for an expiry under a profile without can_expire; 0A000 where the profile wants secrets that can be revealed.';
+Errors: 22023 for a NULL account_id, name or scopes, a bad name, a bad scope, an expiry in the past, metadata that is too large, neither domain nor all_domains; 22021 for text that is not UTF-8; P0002 for an unknown id or domain; 42501 where only administrators may and for an expiry under a profile without can_expire; 55000 or F0000 where the profile says can_reveal and token_auth.sealing_key_file gives no key.';
 
 CREATE FUNCTION token_auth.grant_access(
     token_id bigint,
@@ -73,7 +73,7 @@ COMMENT ON FUNCTION token_auth.reset_token(bigint, interval, timestamptz, bigint
 'Replaces a token: a new one with the same home, access and metadata takes over, and the old one works until its grace ends, never beyond its own expiry.
 grace: at most 100 years; NULL is the profile''s reset_grace, zero ends the old one at once. expires_at: of the new one; NULL is the lifetime of the old one again, infinity is never. account_id: when given, an id of another account is unknown.
 Result: the new token, with its secret, which is shown here and never again, and when the old one ends.
-Errors: 22023 for a NULL token_id, a grace that is negative, infinite or too long, an expiry in the past; P0002 for an unknown id; 42501 where only administrators may and under a profile without can_reset, or for an expiry without can_expire; 55000 for a token that was reset or has expired; 0A000 where the profile wants secrets that can be revealed.';
+Errors: 22023 for a NULL token_id, a grace that is negative, infinite or too long, an expiry in the past; P0002 for an unknown id; 42501 where only administrators may and under a profile without can_reset, or for an expiry without can_expire; 55000 for a token that was reset or has expired; 55000 or F0000 where the profile says can_reveal and token_auth.sealing_key_file gives no key.';
 
 CREATE FUNCTION token_auth.pause_token(id bigint, account_id bigint DEFAULT NULL) RETURNS void
     LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp

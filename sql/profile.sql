@@ -20,6 +20,8 @@ CREATE TABLE token_auth.profile (
     CONSTRAINT profile_name_is_name CHECK (token_auth.is_name(name)),
     -- The prefix is part of the secret's format; the underscore ends it.
     CONSTRAINT profile_secret_prefix_format CHECK (secret_prefix COLLATE "C" ~ '^[a-z0-9_]{0,11}_$'),
+    -- A reset makes the old token expire.
+    CONSTRAINT profile_reset_expires CHECK (can_expire OR NOT can_reset),
     -- A century is beyond any use, and far from where timestamps end.
     CONSTRAINT profile_reset_grace_range CHECK (reset_grace <= '100 years' AND token_auth.is_not_negative(reset_grace)),
     CONSTRAINT profile_expired_retention_range
@@ -35,13 +37,13 @@ COMMENT ON COLUMN token_auth.profile.can_edit_access IS 'The access of a token c
 COMMENT ON COLUMN token_auth.profile.can_pause IS 'Tokens can be paused; a paused one can be resumed in any case';
 COMMENT ON COLUMN token_auth.profile.can_reset IS 'Tokens can be reset';
 COMMENT ON COLUMN token_auth.profile.can_expire IS 'Tokens can have an expiry';
-COMMENT ON COLUMN token_auth.profile.can_reveal IS 'Secrets can be revealed later; this version makes no token where it is true';
+COMMENT ON COLUMN token_auth.profile.can_reveal IS 'Secrets can be revealed later: a sealed copy is kept, which takes token_auth.sealing_key_file. Turned off, the copies are erased';
 COMMENT ON COLUMN token_auth.profile.needs_verified_domain IS 'A domain that is not verified is refused by verification';
 COMMENT ON COLUMN token_auth.profile.creates_domain_token IS 'create_domain makes a token with full access to the new domain';
 COMMENT ON COLUMN token_auth.profile.keeps_last_token IS 'The last live token of a domain cannot be removed while the domain stays';
 COMMENT ON COLUMN token_auth.profile.confirms_delete IS 'delete_token asks for the token''s name';
 COMMENT ON COLUMN token_auth.profile.admins_only IS 'Only administrators of an account manage its domains and tokens';
-COMMENT ON COLUMN token_auth.profile.tokens_manage_tokens IS 'A token with tokens:full may manage tokens; no token can act in this version';
+COMMENT ON COLUMN token_auth.profile.tokens_manage_tokens IS 'In a transaction that acts as a token, it may manage tokens, if it has tokens:full and all the access of those';
 COMMENT ON COLUMN token_auth.profile.reset_grace IS 'How long the old secret works on after a reset';
 COMMENT ON COLUMN token_auth.profile.expired_retention IS 'How long after its expiry a token is kept before the worker removes it';
 
@@ -82,5 +84,3 @@ CREATE TRIGGER protect_presets BEFORE INSERT OR UPDATE OR DELETE ON token_auth.p
     FOR EACH ROW EXECUTE FUNCTION token_auth.protect_presets('profile');
 CREATE TRIGGER protect_presets_truncate BEFORE TRUNCATE ON token_auth.profile_resource
     FOR EACH STATEMENT EXECUTE FUNCTION token_auth.protect_presets('profile');
-
-INSERT INTO token_auth.profile (name, builtin) VALUES ('default', true);

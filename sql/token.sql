@@ -45,12 +45,12 @@ COMMENT ON COLUMN token_auth.token.domain_id IS 'Its home: the domain under whic
 COMMENT ON COLUMN token_auth.token.name IS 'Its name, not unique';
 COMMENT ON COLUMN token_auth.token.digest IS 'SHA-256 of the whole secret, 32 bytes';
 COMMENT ON COLUMN token_auth.token.hint IS 'The first 8 and the last 4 characters of the secret';
-COMMENT ON COLUMN token_auth.token.sealed IS 'The sealed secret, where the profile lets it be revealed; NULL in this version';
+COMMENT ON COLUMN token_auth.token.sealed IS 'The secret, sealed under a key from token_auth.sealing_key_file, where the profile lets it be revealed; else NULL';
 COMMENT ON COLUMN token_auth.token.paused_at IS 'Since when it is paused, or NULL';
 COMMENT ON COLUMN token_auth.token.expires_at IS 'From when on it is refused, or NULL for never. After a reset: when its grace ends';
 COMMENT ON COLUMN token_auth.token.replaced_at IS 'When it was reset, or NULL';
 COMMENT ON COLUMN token_auth.token.replaced_by IS 'The id of the token that took over, for information: that one may be gone';
-COMMENT ON COLUMN token_auth.token.created_by IS 'Who made it: the actor of the session';
+COMMENT ON COLUMN token_auth.token.created_by IS 'Who made it: the actor, or "token" and the id of the token as which the transaction acted';
 COMMENT ON COLUMN token_auth.token.created_at IS 'When it was made';
 COMMENT ON COLUMN token_auth.token.metadata IS 'Whatever the application keeps about it, at most 8192 bytes as text; verify_token returns it';
 

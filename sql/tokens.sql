@@ -21,7 +21,11 @@ SELECT t.id,
   LEFT JOIN token_auth.domain d ON d.id = t.domain_id
   LEFT JOIN LATERAL (
            SELECT pg_catalog.string_agg(
-                      coalesce(xd.name, 'every domain') || ': ' || pg_catalog.array_to_string(x.scopes, ', '),
+                      coalesce(xd.name, 'every domain') || ': ' ||
+                      CASE
+                          WHEN x.scopes && '{*,*:*,*:full}' THEN 'full access'
+                          ELSE pg_catalog.array_to_string(x.scopes, ', ')
+                      END,
                       '; ' ORDER BY x.domain_id NULLS FIRST) AS access
              FROM token_auth.token_access x
              LEFT JOIN token_auth.domain xd ON xd.id = x.domain_id
@@ -37,7 +41,7 @@ COMMENT ON COLUMN token_auth.tokens.domain_id IS 'The id of its home, or NULL';
 COMMENT ON COLUMN token_auth.tokens.domain IS 'The name of its home, or NULL';
 COMMENT ON COLUMN token_auth.tokens.hint IS 'The first 8 and the last 4 characters of its secret';
 COMMENT ON COLUMN token_auth.tokens.status IS 'paused (itself or its account), expired, retiring (reset, in its grace) or active, in this order of precedence';
-COMMENT ON COLUMN token_auth.tokens.access IS 'What it may do: for each domain, or every domain, its scopes';
+COMMENT ON COLUMN token_auth.tokens.access IS 'What it may do: for each domain, or every domain, "full access" or its scopes';
 COMMENT ON COLUMN token_auth.tokens.created_by IS 'Who made it';
 COMMENT ON COLUMN token_auth.tokens.created_at IS 'When it was made';
 COMMENT ON COLUMN token_auth.tokens.expires_at IS 'When it expires, or NULL for never';

@@ -1,12 +1,15 @@
 //! What a token may do, domain by domain.
 
 use pgrx::{Array, pg_extern};
+use token_auth_rules::verdict::Access;
 
 use crate::account::Account;
 use crate::arguments::{self, Text};
+use crate::authority;
 use crate::domain;
 use crate::error::{Error, answer};
-use crate::store::statement::Statement;
+use crate::store::snapshot::FreshSnapshot;
+use crate::store::statement::{Row, Statement};
 
 #[pg_extern(sql = false)]
 fn grant_access(
@@ -20,15 +23,15 @@ fn grant_access(
         "INSERT INTO token_auth.token_access (account_id, token_id, domain_id, scopes) VALUES ($1, $2, $3, $4)
          ON CONFLICT (token_id, domain_id) DO UPDATE SET scopes = excluded.scopes",
     );
-    // It may have been deleted while the account was waited for.
-    static KEEP_TOKEN: Statement = Statement::new("SELECT true FROM token_auth.token WHERE id = $1 FOR KEY SHARE");
     answer(|| {
         check_one_target(domain, all_domains)?;
         let (account, token_id) = Account::of_token(token_id, account_id)?;
         account.profile.check_can_edit_access()?;
         let scopes = arguments::scopes(scopes, &account.profile)?;
         let domain_id = domain::find(account.id, domain)?;
-        KEEP_TOKEN.row(&[token_id.into()], |_| ()).ok_or(Error::NoToken(token_id))?;
+        let given = [Access { domain_id, scopes: scopes.clone() }];
+        authority::check_gives(&given)?;
+        lock_token(token_id)?;
         GRANT.run(&[account.id.into(), token_id.into(), domain_id.into(), scopes.into()]);
         Ok(())
     })
@@ -43,6 +46,7 @@ fn revoke_access(token_id: Option<i64>, domain: Text<'_>, all_domains: Option<bo
         let (account, token_id) = Account::of_token(token_id, account_id)?;
         account.profile.check_can_edit_access()?;
         let domain_id = domain::find(account.id, domain)?;
+        lock_token(token_id)?;
         REVOKE.run(&[token_id.into(), domain_id.into()]);
         Ok(())
     })
@@ -55,4 +59,26 @@ fn check_one_target(domain: Text<'_>, all_domains: Option<bool>) -> Result<(), E
         (Some(_), true) => Err(Error::DomainAndAllDomains),
         _ => Ok(()),
     }
+}
+
+/// Access is edited by one at a time, and not while a reset copies it. The token may have been deleted while its account
+/// was waited for.
+fn lock_token(id: i64) -> Result<(), Error> {
+    static LOCK: Statement = Statement::new("SELECT true FROM token_auth.token WHERE id = $1 FOR NO KEY UPDATE");
+    LOCK.row(&[id.into()], |_| ()).ok_or(Error::NoToken(id))
+}
+
+/// The access of a token, as it is now.
+pub fn of_token(token_id: i64) -> Vec<Access> {
+    of_token_under(token_id, &FreshSnapshot::take())
+}
+
+/// The access of a token, as `snapshot` shows it.
+pub fn of_token_under(token_id: i64, snapshot: &FreshSnapshot) -> Vec<Access> {
+    static ACCESS: Statement =
+        Statement::new("SELECT domain_id, scopes FROM token_auth.token_access WHERE token_id = $1 ORDER BY id");
+    ACCESS.fresh_rows(snapshot, &[token_id.into()], |row: &Row| Access {
+        domain_id: row.get(c"domain_id"),
+        scopes: row.must::<Vec<Option<String>>>(c"scopes").into_iter().flatten().collect(),
+    })
 }

@@ -3,7 +3,7 @@
 use pgrx::pg_extern;
 
 use crate::arguments::{Text, new_name, required, text};
-use crate::authority;
+use crate::authority::{self, Deed};
 use crate::error::{Error, answer, or_taken};
 use crate::profile::Profile;
 use crate::store::statement::Statement;
@@ -18,6 +18,7 @@ fn create_account(name: Text<'_>, profile: Text<'_>, metadata: Option<&[u8]>) ->
     );
     answer(|| {
         let name = new_name(name, "name")?;
+        authority::check_all_accounts("accounts")?;
         let profile = existing_profile(profile)?;
         let metadata = metadata.map(|metadata| Jsonb(metadata.to_vec()));
         let id = INSERT.row(&[name.into(), profile.into(), metadata.into()], |row| row.must(1));
@@ -63,7 +64,8 @@ fn rename_account(id: Option<i64>, name: Text<'_>, account_id: Option<i64>) {
 fn set_account_profile(id: Option<i64>, profile: Text<'_>, account_id: Option<i64>) {
     static SET: Statement = Statement::new("UPDATE token_auth.account SET profile = $2 WHERE id = $1");
     answer(|| {
-        let account = Account::to_manage(id, account_id)?;
+        // Its tokens are about to lose their sealed copies, where the new profile reveals nothing: see erase.rs.
+        let account = Account::to_administer(id, account_id, Lock::Alone)?.check(Deed::ChangeAccount)?;
         SET.run(&[account.id.into(), existing_profile(profile)?.into()]);
         Ok(())
     })
@@ -90,8 +92,7 @@ fn add_account_admin(id: Option<i64>, actor: Text<'_>, account_id: Option<i64>) 
     );
     answer(|| {
         let actor = new_name(actor, "actor")?;
-        let account = Account::to_administer(id, account_id)?;
-        authority::check_adding_administrator(&account)?;
+        let account = Account::to_administer(id, account_id, Lock::Change)?.check(Deed::AddAdministrator)?;
         ADD.run(&[account.id.into(), actor.into()]);
         Ok(())
     })
@@ -120,58 +121,80 @@ pub struct Account {
 }
 
 /// How strongly an account is locked.
+#[derive(Clone, Copy)]
 enum Lock {
-    /// It keeps the account from being deleted, and no more.
+    /// Not at all: for what only reads.
+    None,
+    /// It keeps the account from being deleted or put under another profile, and no more.
     Keep,
     /// Others who change the account, or its domains, wait.
     Change,
+    /// Others who make or change anything in the account wait, too.
+    Alone,
 }
 
 impl Account {
     /// The account itself, to change it.
     fn to_manage(id: Option<i64>, account_id: Option<i64>) -> Result<Self, Error> {
-        Self::to_administer(id, account_id)?.authorized()
+        Self::to_administer(id, account_id, Lock::Change)?.check(Deed::ChangeAccount)
     }
 
-    /// The same, before anybody has asked whether the actor may.
-    fn to_administer(id: Option<i64>, account_id: Option<i64>) -> Result<Self, Error> {
+    /// The same, before anybody has asked whether the caller may. That a token may not is said before it could learn which
+    /// accounts there are.
+    fn to_administer(id: Option<i64>, account_id: Option<i64>, lock: Lock) -> Result<Self, Error> {
         let id = required(id, "account id")?;
+        authority::check_all_accounts("accounts")?;
         let is_another = account_id.is_some_and(|account_id| account_id != id);
-        let account = if is_another { None } else { Self::lock(id, Lock::Change) };
+        let account = if is_another { None } else { Self::lock(id, lock) };
         account.ok_or(Error::NoAccount(id))
     }
 
-    /// The account to make something under.
+    /// The account to make something under. Whether the caller may is to be asked still.
     pub fn to_make_under(id: Option<i64>) -> Result<Self, Error> {
         let id = required(id, "account id")?;
-        Self::lock(id, Lock::Keep).ok_or(Error::NoAccount(id))?.authorized()
+        let is_another = authority::only_account()?.is_some_and(|only| only != id);
+        let account = if is_another { None } else { Self::lock(id, Lock::Keep) };
+        account.ok_or(Error::NoAccount(id))
     }
 
-    /// The account of a domain, to change that, and the domain's id. Domains of an account are changed one after the
-    /// other: the deletion of two could meet in the access of tokens, and the renaming of two in their names.
+    /// The account of a domain, to change that, and the domain's id. Whether the caller may is to be asked still. Domains
+    /// of an account are changed one after the other: the deletion of two could meet in the access of tokens, and the
+    /// renaming of two in their names.
     pub fn of_domain(id: Option<i64>, account_id: Option<i64>) -> Result<(Self, i64), Error> {
-        static OWNER: Statement = Statement::new(
-            "SELECT account_id FROM token_auth.domain WHERE id = $1 AND account_id = coalesce($2, account_id)",
-        );
+        static OWNER: Statement = Statement::new("SELECT account_id FROM token_auth.domain WHERE id = $1");
         let id = required(id, "domain id")?;
-        let owner = OWNER.row(&[id.into(), account_id.into()], |row| row.must(1));
-        let account = owner.and_then(|owner| Self::lock(owner, Lock::Change)).ok_or(Error::NoDomainWithId(id))?;
-        Ok((account.authorized()?, id))
+        let account = Self::owning(&OWNER, id, account_id, Lock::Change)?;
+        Ok((account.ok_or(Error::NoDomainWithId(id))?, id))
     }
 
     /// The account of a token, to change that, and the token's id.
     pub fn of_token(id: Option<i64>, account_id: Option<i64>) -> Result<(Self, i64), Error> {
-        static OWNER: Statement = Statement::new(
-            "SELECT account_id FROM token_auth.token WHERE id = $1 AND account_id = coalesce($2, account_id)",
-        );
+        Self::of_token_locked(id, account_id, Lock::Keep)
+    }
+
+    /// The account of a token, to read that, and the token's id.
+    pub fn of_token_to_read(id: Option<i64>, account_id: Option<i64>) -> Result<(Self, i64), Error> {
+        Self::of_token_locked(id, account_id, Lock::None)
+    }
+
+    fn of_token_locked(id: Option<i64>, account_id: Option<i64>, lock: Lock) -> Result<(Self, i64), Error> {
+        static OWNER: Statement = Statement::new("SELECT account_id FROM token_auth.token WHERE id = $1");
         let id = required(id, "token id")?;
-        let owner = OWNER.row(&[id.into(), account_id.into()], |row| row.must(1));
-        let account = owner.and_then(|owner| Self::lock(owner, Lock::Keep)).ok_or(Error::NoToken(id))?;
-        Ok((account.authorized()?, id))
+        let account = Self::owning(&OWNER, id, account_id, lock)?.ok_or(Error::NoToken(id))?;
+        Ok((account.check(Deed::ManageToken(id))?, id))
+    }
+
+    /// The account of what `owner` finds by its id. Another account than the one that the caller gave, or than the one of
+    /// the token that is calling, is none.
+    fn owning(owner: &Statement, id: i64, account_id: Option<i64>, lock: Lock) -> Result<Option<Self>, Error> {
+        let only = authority::only_account()?;
+        let is_meant = |owner: &i64| [account_id, only].into_iter().flatten().all(|account| account == *owner);
+        let owner = owner.row(&[id.into()], |row| row.must::<i64>(1)).filter(is_meant);
+        Ok(owner.and_then(|owner| Self::lock(owner, lock)))
     }
 
     /// Locks the row alone, and then reads it with its profile: where the lock was waited for, the row may be of another
-    /// profile since, which a join that was begun before the wait would miss.
+    /// profile since, which a join that was begun before the wait would miss, and so would a snapshot that stands still.
     fn lock(id: i64, lock: Lock) -> Option<Self> {
         static KEEP: Statement = Statement::new("SELECT true FROM token_auth.account WHERE id = $1 FOR KEY SHARE");
         static CHANGE: Statement =
@@ -182,20 +205,25 @@ impl Account {
                JOIN token_auth.profile p ON p.name = a.profile
               WHERE a.id = $1",
         );
+        static ALONE: Statement = Statement::new("SELECT true FROM token_auth.account WHERE id = $1 FOR UPDATE");
         let lock = match lock {
-            Lock::Keep => &KEEP,
-            Lock::Change => &CHANGE,
+            Lock::None => None,
+            Lock::Keep => Some(&KEEP),
+            Lock::Change => Some(&CHANGE),
+            Lock::Alone => Some(&ALONE),
         };
-        lock.row(&[id.into()], |_| ())?;
-        READ.row(&[id.into()], |row| Self {
+        if let Some(lock) = lock {
+            lock.row(&[id.into()], |_| ())?;
+        }
+        READ.latest_row(&[id.into()], |row| Self {
             id: row.must(c"account_id"),
             name: row.must(c"account"),
             profile: Profile::read(row),
         })
     }
 
-    fn authorized(self) -> Result<Self, Error> {
-        authority::check(&self)?;
+    fn check(self, deed: Deed) -> Result<Self, Error> {
+        authority::check(&self, deed)?;
         Ok(self)
     }
 }

@@ -1,17 +1,89 @@
-//! Who may manage an account and what belongs to it.
+//! Who may manage.
 //!
-//! Where the account's profile says `admins_only`, the actor must be one of its administrators; else EXECUTE on the
-//! function is enough. Who may call `add_account_admin` can name the first administrator of an account that has none.
+//! In this order:
+//!
+//! 1. In a transaction that acts as a token, the token's own access decides, and nothing else. It manages no account.
+//!    Domains take `domains:full` account-wide. Tokens take `tokens:full` for the account or for the home of the token
+//!    that is managed, under a profile that says `tokens_manage_tokens`. And it must have all the access itself that the
+//!    call gives, changes or takes away with a token.
+//! 2. Else, where the account's profile says `admins_only`, the actor must be one of its administrators. Whoever may call
+//!    `add_account_admin` can name the first one of an account that has none.
+//! 3. Else EXECUTE on the function is enough.
 
+use token_auth_rules::coverage;
+use token_auth_rules::scope::Scope;
+use token_auth_rules::verdict::{self, Access, Code, Domain};
+
+use crate::access;
 use crate::account::Account;
 use crate::arguments::check_name;
-use crate::error::Error;
+use crate::error::{Error, Lacking};
 use crate::settings;
-use crate::store::server;
+use crate::store::snapshot::FreshSnapshot;
 use crate::store::statement::Statement;
+use crate::store::{identity, server};
+use crate::verify::{self, VerifiedToken};
 
-/// Who acts: `token_auth.actor`, or the session's user where that is empty.
-pub fn actor() -> Result<String, Error> {
+/// What a call is about to do.
+pub enum Deed {
+    ChangeAccount,
+    AddAdministrator,
+    CreateDomain,
+    ChangeDomain,
+    /// The tokens whose home it is go with it.
+    DeleteDomain(i64),
+    /// With this home. [`check_gives`] is to be asked about its access.
+    CreateToken(Option<i64>),
+    /// Anything about a token that is there, be it to delete or to reveal it.
+    ManageToken(i64),
+}
+
+/// Whether whoever is calling may do this to `account` and what belongs to it.
+pub fn check(account: &Account, deed: Deed) -> Result<(), Error> {
+    if let Some(caller) = Caller::of_transaction()? {
+        return caller.check(account, deed);
+    }
+    let rule = Rule::of(account)?;
+    let names_the_first = matches!(deed, Deed::AddAdministrator) && !rule.has_administrator;
+    if !rule.admins_only || rule.actor_is_administrator || names_the_first {
+        return Ok(());
+    }
+    Err(Error::NotAdministrator {
+        actor: actor()?,
+        account: account.name.clone(),
+        profile: account.profile.name.clone(),
+    })
+}
+
+/// Whether whoever is calling may give this access to a token that it manages, or makes: a token must have it itself.
+pub fn check_gives(access: &[Access]) -> Result<(), Error> {
+    Caller::of_transaction()?.map_or(Ok(()), |caller| caller.check_covers(access, None))
+}
+
+/// Whether whoever is calling may do what concerns more than one account, or one that does not exist yet: a token may
+/// not. `what` is what it may not manage.
+pub fn check_all_accounts(what: &'static str) -> Result<(), Error> {
+    match identity::assumed() {
+        Some(token_id) => Err(Error::NotForTokens { token_id, what }),
+        None => Ok(()),
+    }
+}
+
+/// The account that a transaction which acts as a token sees: the ids of others are unknown to it.
+pub fn only_account() -> Result<Option<i64>, Error> {
+    Ok(Caller::of_transaction()?.map(|caller| caller.0.account_id))
+}
+
+/// Who is acting, for `created_by`: the token, or the actor.
+pub fn creator() -> Result<String, Error> {
+    match identity::assumed() {
+        Some(token_id) => Ok(format!("token {token_id}")),
+        None => actor(),
+    }
+}
+
+/// `token_auth.actor`, or the session's user where that is empty.
+fn actor() -> Result<String, Error> {
     let (actor, what) = match settings::actor() {
         Some(actor) => (actor, "token_auth.actor"),
         None => (server::session_user(), "session_user"),
@@ -21,18 +93,7 @@ pub fn actor() -> Result<String, Error> {
     Ok(actor)
 }
 
-/// Whether the actor may manage `account`, its domains and its tokens.
-pub fn check(account: &Account) -> Result<(), Error> {
-    if Rule::of(account)?.lets_actor_manage() { Ok(()) } else { refuse(account) }
-}
-
-/// Whether the actor may name an administrator of `account`.
-pub fn check_adding_administrator(account: &Account) -> Result<(), Error> {
-    let rule = Rule::of(account)?;
-    if rule.lets_actor_manage() || !rule.has_administrator { Ok(()) } else { refuse(account) }
-}
-
-/// What decides who may manage an account, as it is now: a transaction whose snapshot stands still must not be let in
+/// What decides whether the actor may manage an account, as it is now: a transaction whose snapshot stands still must not be let in
 /// by an administrator's name, or by a profile, that is gone since.
 struct Rule {
     admins_only: bool,
@@ -58,12 +119,99 @@ impl Rule {
         });
         rule.ok_or(Error::NoAccount(account.id))
     }
+}
 
-    fn lets_actor_manage(&self) -> bool {
-        !self.admins_only || self.actor_is_administrator
+/// The token as which the transaction acts, as it is now.
+struct Caller(VerifiedToken);
+
+impl Caller {
+    /// `None` where nobody is authenticated. A token that is no longer good is an error: what it had been let do must not
+    /// be done as somebody else now.
+    fn of_transaction() -> Result<Option<Self>, Error> {
+        let Some(id) = identity::assumed() else { return Ok(None) };
+        verify::good_token(id).map(|token| Some(Self(token))).ok_or(Error::CallerNotGood(id))
+    }
+
+    fn check(&self, account: &Account, deed: Deed) -> Result<(), Error> {
+        match deed {
+            Deed::ChangeAccount | Deed::AddAdministrator => {
+                Err(Error::NotForTokens { token_id: self.0.id, what: "accounts" })
+            }
+            Deed::ChangeDomain => self.check_domains(),
+            Deed::CreateDomain if account.profile.creates_domain_token => {
+                self.check_domains()?;
+                // The new domain is covered by access to every domain only.
+                self.check_covers(&[Access { domain_id: None, scopes: vec!["*".to_string()] }], None)
+            }
+            Deed::CreateDomain => self.check_domains(),
+            Deed::DeleteDomain(id) => {
+                self.check_domains()?;
+                at_home(id).into_iter().try_for_each(|token| self.check_covers(&access::of_token(token), Some(token)))
+            }
+            Deed::CreateToken(home) => self.check_tokens(account, home.map(Home::of_domain)),
+            Deed::ManageToken(id) => {
+                self.check_tokens(account, Home::of_token(id)?)?;
+                self.check_covers(&access::of_token(id), Some(id))
+            }
+        }
+    }
+
+    fn check_domains(&self) -> Result<(), Error> {
+        if self.may("domains:full", Domain::Unnamed) { Ok(()) } else { self.lacks(Lacking::Domains) }
+    }
+
+    fn check_tokens(&self, account: &Account, home: Option<Home>) -> Result<(), Error> {
+        account.profile.check_tokens_manage_tokens()?;
+        let home = home.map_or(Domain::Unnamed, |home| self.0.usable(home.id, home.is_verified));
+        if self.may("tokens:full", Domain::Unnamed) || self.may("tokens:full", home) {
+            Ok(())
+        } else {
+            self.lacks(Lacking::Tokens)
+        }
+    }
+
+    /// `of` is the token that has this access, or `None` where it is about to be given.
+    fn check_covers(&self, access: &[Access], of: Option<i64>) -> Result<(), Error> {
+        if coverage::covers(&self.0.facts.access, access) {
+            return Ok(());
+        }
+        self.lacks(of.map_or(Lacking::AccessToGive, Lacking::AccessOf))
+    }
+
+    fn may(&self, scope: &str, domain: Domain) -> bool {
+        let scope = Scope::parse_question(scope).expect("a scope of ours");
+        verdict::decide(&self.0.facts, Some(&scope), domain, server::now().0) == Code::Ok
+    }
+
+    fn lacks(&self, what: Lacking) -> Result<(), Error> {
+        Err(Error::CallerLacks { token_id: self.0.id, what })
     }
 }
 
-fn refuse(account: &Account) -> Result<(), Error> {
-    Err(Error::NotAdministrator { actor: actor()?, account: account.name.clone() })
+/// The home of a token that is managed.
+struct Home {
+    id: i64,
+    is_verified: bool,
+}
+
+impl Home {
+    fn of_token(token_id: i64) -> Result<Option<Self>, Error> {
+        static HOME: Statement = Statement::new("SELECT domain_id FROM token_auth.token WHERE id = $1");
+        let home = HOME.fresh_rows(&FreshSnapshot::take(), &[token_id.into()], |row| row.get::<i64>(1));
+        let home = home.into_iter().next().ok_or(Error::NoToken(token_id))?;
+        Ok(home.map(Self::of_domain))
+    }
+
+    fn of_domain(id: i64) -> Self {
+        static VERIFIED: Statement =
+            Statement::new("SELECT verified_at IS NOT NULL FROM token_auth.domain WHERE id = $1");
+        let verified = VERIFIED.fresh_rows(&FreshSnapshot::take(), &[id.into()], |row| row.must::<bool>(1));
+        Self { id, is_verified: verified == [true] }
+    }
+}
+
+/// The tokens whose home a domain is.
+fn at_home(domain_id: i64) -> Vec<i64> {
+    static TOKENS: Statement = Statement::new("SELECT id FROM token_auth.token WHERE domain_id = $1 ORDER BY id");
+    TOKENS.fresh_rows(&FreshSnapshot::take(), &[domain_id.into()], |row| row.must(1))
 }

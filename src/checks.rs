@@ -1,5 +1,7 @@
 //! What the CHECK constraints of the tables ask: the same rules that the functions follow.
 
+use std::collections::HashSet;
+
 use pgrx::{Array, pg_extern};
 use token_auth_rules::name;
 use token_auth_rules::scope::Scope;
@@ -17,12 +19,13 @@ fn are_scopes(scopes: Option<Array<'_, &[u8]>>) -> Option<bool> {
     Some(scopes?.iter().all(|scope| scope.is_some_and(is_grant)))
 }
 
-/// Whether each element is an action, spelt out: `full`, not `*`.
+/// Whether each element is an action, spelt out (`full`, not `*`), and none is there twice.
 #[pg_extern(sql = false)]
 fn are_actions(actions: Option<Array<'_, &[u8]>>) -> Option<bool> {
     let is_action = |action: &[u8]| {
         std::str::from_utf8(action)
             .is_ok_and(|action| action != "*" && Scope::parse_grant(&format!("any:{action}")).is_ok())
     };
-    Some(actions?.iter().all(|action| action.is_some_and(is_action)))
+    let mut seen = HashSet::new();
+    Some(actions?.iter().all(|action| action.is_some_and(|action| is_action(action) && seen.insert(action))))
 }

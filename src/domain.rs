@@ -2,11 +2,13 @@
 
 use pgrx::pg_extern;
 use token_auth_rules::name;
+use token_auth_rules::verdict::Access;
 
 use crate::account::Account;
 use crate::arguments::{Text, new_name, required, text};
+use crate::authority::{self, Deed};
 use crate::error::{Error, answer, or_taken};
-use crate::issue::{Grant, NewToken, TokenName};
+use crate::issue::{NewToken, TokenName};
 use crate::store::record::Record;
 use crate::store::statement::Statement;
 use crate::store::value::Jsonb;
@@ -22,21 +24,20 @@ fn create_domain(account_id: Option<i64>, name: Text<'_>) -> Record<3> {
     answer(|| {
         let name = new_name(name, "name")?;
         let account = Account::to_make_under(account_id)?;
-        if account.profile.creates_domain_token {
-            account.profile.check_can_seal()?;
-        }
+        authority::check(&account, Deed::CreateDomain)?;
         let id = INSERT.row(&[account.id.into(), name.into()], |row| row.must::<i64>(1));
         let id = id.ok_or_else(|| Error::Taken { what: "domain", name: name.to_string() })?;
         let token = if account.profile.creates_domain_token {
-            let scopes = ["*".to_string()];
+            let access = [Access { domain_id: Some(id), scopes: vec!["*".to_string()] }];
             let token = NewToken {
                 account: &account,
                 home: Some(id),
                 name: TokenName::OfDomain(name),
                 expires_at: None,
                 metadata: Jsonb::empty_object(),
+                access: &access,
             };
-            Some(token.issue(Grant::Scopes { domain_id: Some(id), scopes: &scopes })?)
+            Some(token.issue()?)
         } else {
             None
         };
@@ -50,7 +51,8 @@ fn rename_domain(id: Option<i64>, name: Text<'_>, account_id: Option<i64>) {
     static RENAME: Statement = Statement::new("UPDATE token_auth.domain SET name = $2 WHERE id = $1");
     answer(|| {
         let name = new_name(name, "name")?;
-        let (_account, id) = Account::of_domain(id, account_id)?;
+        let (account, id) = Account::of_domain(id, account_id)?;
+        authority::check(&account, Deed::ChangeDomain)?;
         or_taken("domain", name, || RENAME.run(&[id.into(), name.into()]))?;
         Ok(())
     })
@@ -66,7 +68,8 @@ fn set_domain_verified(id: Option<i64>, verified: Option<bool>, account_id: Opti
     );
     answer(|| {
         let verified = required(verified, "verified")?;
-        let (_account, id) = Account::of_domain(id, account_id)?;
+        let (account, id) = Account::of_domain(id, account_id)?;
+        authority::check(&account, Deed::ChangeDomain)?;
         SET.run(&[id.into(), verified.into()]);
         Ok(())
     })
@@ -76,7 +79,8 @@ fn set_domain_verified(id: Option<i64>, verified: Option<bool>, account_id: Opti
 fn delete_domain(id: Option<i64>, account_id: Option<i64>) {
     static DELETE: Statement = Statement::new("DELETE FROM token_auth.domain WHERE id = $1");
     answer(|| {
-        let (_account, id) = Account::of_domain(id, account_id)?;
+        let (account, id) = Account::of_domain(id, account_id)?;
+        authority::check(&account, Deed::DeleteDomain(id))?;
         DELETE.run(&[id.into()]);
         Ok(())
     })

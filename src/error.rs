@@ -6,6 +6,7 @@ use pgrx::pg_sys::panic::{CaughtError, ErrorReport};
 use pgrx::{PgLogLevel, PgSqlErrorCode, PgTryBuilder};
 use token_auth_rules::name::{self, NameError};
 use token_auth_rules::scope::{self, ScopeError};
+use token_auth_rules::sealing::KeyFileError;
 
 /// The largest metadata of a token, in bytes of its text form. The table has the same limit as a constraint.
 pub const MAX_METADATA: usize = 8192;
@@ -22,7 +23,7 @@ pub enum Error {
     BadScope { scope: String, why: ScopeError },
     NoScopes,
     TooManyScopes(usize),
-    UnknownScope { scope: String, profile: String, known: Vec<String> },
+    UnknownScope { scope: String, profile: String, known: Vec<String>, near: Vec<String> },
     NoDomain,
     DomainAndAllDomains,
     ExpiryInThePast,
@@ -40,19 +41,30 @@ pub enum Error {
     // 23505
     Taken { what: &'static str, name: String },
     // 23001, or 40001 where the transaction's own snapshot still shows another token
-    LastToken { domain: String, retry: bool },
-    LastTokenTruncated { domain: String },
+    LastToken { domain: String, profile: String, retry: bool },
+    LastTokenTruncated { domain: String, profile: String },
     // 55000
     AlreadyReset(i64),
     Expired(i64),
+    NotSealed(i64),
+    NoKeyFile { profile: Option<String> },
+    SealedUnderUnknownKey(i64),
     Preset(String),
     PresetsTruncated(String),
     PresetClaimed(String),
     // 42501
     Rule { profile: String, rule: &'static str, what: &'static str, instead: &'static str },
-    NotAdministrator { actor: String, account: String },
+    NotAdministrator { actor: String, account: String, profile: String },
+    CallerNotGood(i64),
+    CallerLacks { token_id: i64, what: Lacking },
+    NotForTokens { token_id: i64, what: &'static str },
+    // 25000
+    Parallel(&'static str),
+    // F0000
+    KeyFile(KeyFileProblem),
+    // XX001
+    SealBroken(i64),
     // 0A000
-    CannotSeal { profile: String },
     Encoding(String),
     // 23514
     Immutable { table: String, column: String },
@@ -60,6 +72,30 @@ pub enum Error {
     NotOurTable,
     // 58030
     NoRandomness(String),
+}
+
+/// What a token that acts has not.
+#[derive(Clone, Copy, Debug)]
+pub enum Lacking {
+    /// `domains:full`, account-wide.
+    Domains,
+    /// `tokens:full`, for the account or for the home of the token that is managed.
+    Tokens,
+    /// Access that the call would give.
+    AccessToGive,
+    /// Access that this token has.
+    AccessOf(i64),
+}
+
+/// What is wrong with the file of `token_auth.sealing_key_file`.
+#[derive(Debug)]
+pub enum KeyFileProblem {
+    Unreadable(String),
+    NoFile,
+    Owner,
+    Mode,
+    TooLarge,
+    Content(KeyFileError),
 }
 
 struct Parts {
@@ -127,10 +163,13 @@ impl Error {
                 format!("{count} scopes are too many"),
                 &format!("A grant lists at most {MAX_SCOPES} scopes; grant a resource as a whole with resource:full."),
             ),
-            Error::UnknownScope { scope, profile, known } => part(
+            Error::UnknownScope { scope, profile, known, near } => part(
                 ERRCODE_INVALID_PARAMETER_VALUE,
                 format!("profile {} does not know the scope {}", shown(profile), shown(scope)),
-                &format!("It knows *, {}.", known.join(", ")),
+                &match near.as_slice() {
+                    [] => format!("It knows *, {}.", known.join(", ")),
+                    near => format!("Did you mean {}? It knows *, {}.", near.join(" or "), known.join(", ")),
+                },
             ),
             Error::NoDomain => part(
                 ERRCODE_INVALID_PARAMETER_VALUE,
@@ -205,19 +244,27 @@ impl Error {
             Error::Taken { what, name } => {
                 part(ERRCODE_UNIQUE_VIOLATION, format!("{what} {} exists already", shown(name)), "Choose another name.")
             }
-            Error::LastToken { domain, retry: false } => part(
+            Error::LastToken { domain, profile, retry: false } => part(
                 ERRCODE_RESTRICT_VIOLATION,
-                format!("domain {} must keep a live token, and this is its last", shown(domain)),
+                format!(
+                    "domain {} must keep a live token, and this is its last (profile {}: keeps_last_token is true)",
+                    shown(domain),
+                    shown(profile)
+                ),
                 "Create another token for the domain first, or delete the domain.",
             ),
-            Error::LastToken { domain, retry: true } => part(
+            Error::LastToken { domain, retry: true, .. } => part(
                 ERRCODE_T_R_SERIALIZATION_FAILURE,
                 format!("the last other live token of domain {} was removed meanwhile", shown(domain)),
                 "Retry the transaction.",
             ),
-            Error::LastTokenTruncated { domain } => part(
+            Error::LastTokenTruncated { domain, profile } => part(
                 ERRCODE_RESTRICT_VIOLATION,
-                format!("domain {} must keep its live tokens", shown(domain)),
+                format!(
+                    "domain {} must keep its live tokens (profile {}: keeps_last_token is true)",
+                    shown(domain),
+                    shown(profile)
+                ),
                 "Truncate token_auth.domain along with them, or delete what is to go.",
             ),
             Error::AlreadyReset(id) => part(
@@ -248,19 +295,107 @@ impl Error {
                 format!("profile {} does not allow {what} ({rule} is false)", shown(profile)),
                 instead,
             ),
-            Error::NotAdministrator { actor, account } => part(
+            Error::NotAdministrator { actor, account, profile } => part(
                 ERRCODE_INSUFFICIENT_PRIVILEGE,
-                format!("{} is not an administrator of account {}", shown(actor), shown(account)),
-                "Its profile has administrators only manage it: one of them can add others with \
-                 token_auth.add_account_admin.",
-            ),
-            Error::CannotSeal { profile } => part(
-                ERRCODE_FEATURE_NOT_SUPPORTED,
                 format!(
-                    "profile {} wants secrets that can be revealed, which this version cannot keep",
+                    "{} is not an administrator of account {} (profile {}: admins_only is true)",
+                    shown(actor),
+                    shown(account),
                     shown(profile)
                 ),
-                "Use a profile with can_reveal = false.",
+                "One of its administrators can add others with token_auth.add_account_admin.",
+            ),
+            Error::CallerNotGood(id) => part(
+                ERRCODE_INSUFFICIENT_PRIVILEGE,
+                format!("token {id}, as which this transaction acts, is no longer good"),
+                "It was deleted or paused, or has expired. Begin a new transaction and authenticate anew.",
+            ),
+            Error::CallerLacks { token_id, what } => part(
+                ERRCODE_INSUFFICIENT_PRIVILEGE,
+                match what {
+                    Lacking::Domains => format!("token {token_id} may not manage domains"),
+                    Lacking::Tokens => format!("token {token_id} may not manage tokens here"),
+                    Lacking::AccessToGive => format!("token {token_id} cannot give access that it does not have"),
+                    Lacking::AccessOf(other) => {
+                        format!("token {token_id} may not manage token {other}, which has access that it does not have")
+                    }
+                },
+                match what {
+                    Lacking::Domains => "It takes domains:full with all_domains.",
+                    Lacking::Tokens => {
+                        "It takes tokens:full, with all_domains or for the home of the token that is managed."
+                    }
+                    Lacking::AccessToGive => "Give less, or act as a token that has it.",
+                    Lacking::AccessOf(_) => "Act as a token that has all the access of the other one.",
+                },
+            ),
+            Error::NotForTokens { token_id, what } => part(
+                ERRCODE_INSUFFICIENT_PRIVILEGE,
+                format!("token {token_id}, as which this transaction acts, may not manage {what}"),
+                "Do it in a transaction that does not act as a token.",
+            ),
+            Error::Parallel(function) => part(
+                ERRCODE_INVALID_TRANSACTION_STATE,
+                format!("{function} cannot be called while a parallel query is running"),
+                "Call it in a statement of its own.",
+            ),
+            Error::NotSealed(id) => part(
+                ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                format!("token {id} has no sealed copy of its secret"),
+                "It was made while its secret could not be revealed, or its copy was erased since: create a new token.",
+            ),
+            Error::NoKeyFile { profile } => part(
+                ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                match profile {
+                    Some(profile) => format!(
+                        "profile {} keeps secrets sealed (can_reveal is true), and there is no key to seal them with",
+                        shown(profile)
+                    ),
+                    None => "there is no key to seal secrets with".to_string(),
+                },
+                "Set token_auth.sealing_key_file to a file with a key in it, or use a profile with can_reveal = false.",
+            ),
+            Error::SealedUnderUnknownKey(id) => part(
+                ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                format!("token {id} was sealed under a key that is not in the sealing key file"),
+                "Add the key that was in use when it was made to the file, after the current one.",
+            ),
+            Error::SealBroken(id) => part(
+                ERRCODE_DATA_CORRUPTED,
+                format!("the sealed copy of token {id} does not open"),
+                "It was changed, or made for another token. Reset the token, or set its sealed column to NULL.",
+            ),
+            Error::KeyFile(problem) => part(
+                ERRCODE_CONFIG_FILE_ERROR,
+                match problem {
+                    KeyFileProblem::Unreadable(why) => format!("the sealing key file cannot be read: {why}"),
+                    KeyFileProblem::NoFile => "the sealing key file is not a regular file".to_string(),
+                    KeyFileProblem::Owner => {
+                        "the sealing key file is owned neither by the user of the server nor by root".to_string()
+                    }
+                    KeyFileProblem::Mode => "the sealing key file has group or world access".to_string(),
+                    KeyFileProblem::TooLarge => "the sealing key file is too large".to_string(),
+                    KeyFileProblem::Content(KeyFileError::Empty) => "the sealing key file has no key in it".to_string(),
+                    KeyFileProblem::Content(KeyFileError::Line(line)) => {
+                        format!("line {line} of the sealing key file is not a key")
+                    }
+                    KeyFileProblem::Content(KeyFileError::Repeated(line)) => {
+                        format!("line {line} of the sealing key file has a key that is there already")
+                    }
+                },
+                match problem {
+                    KeyFileProblem::Unreadable(_) | KeyFileProblem::NoFile => {
+                        "token_auth.sealing_key_file names it; a relative path starts at the data directory."
+                    }
+                    KeyFileProblem::Owner | KeyFileProblem::Mode => {
+                        "It must have permissions u=rw (0600) or less if owned by the user of the server, or \
+                         u=rw,g=r (0640) or less if owned by root."
+                    }
+                    KeyFileProblem::TooLarge => "It has at most 64 kB.",
+                    KeyFileProblem::Content(_) => {
+                        "It has a key a line, in 64 hexadecimal digits, the current one first; openssl rand -hex 32 makes one."
+                    }
+                },
             ),
             Error::Encoding(encoding) => part(
                 ERRCODE_FEATURE_NOT_SUPPORTED,

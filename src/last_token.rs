@@ -18,7 +18,7 @@ use crate::store::value::Value;
 #[pg_trigger(sql = false)]
 fn keep_last_token<'a>(trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
     static LOCK_DOMAIN: Statement = Statement::new(
-        "SELECT d.name
+        "SELECT d.name, p.name
            FROM token_auth.domain d
            JOIN token_auth.account a ON a.id = d.account_id
            JOIN token_auth.profile p ON p.name = a.profile
@@ -36,14 +36,15 @@ fn keep_last_token<'a>(trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
     answer(|| {
         let old = trigger.old().ok_or(Error::NotOurTable)?;
         let home: Option<i64> = old.get_by_name("domain_id").map_err(|_| Error::NotOurTable)?;
-        let Some(domain) = LOCK_DOMAIN.latest_row(&[home.into()], |row| row.must::<String>(1)) else { return Ok(()) };
+        let kept = LOCK_DOMAIN.latest_row(&[home.into()], |row| (row.must(1), row.must(2)));
+        let Some((domain, profile)) = kept else { return Ok(()) };
         let live: [Value; 2] = [home.into(), server::now().into()];
         if OTHER.latest_row(&live, |_| ()).is_some() {
             return Ok(());
         }
         // A transaction that still sees another live token did not know better, and may succeed when it is retried.
         let retry = server::snapshot_stands_still() && OTHER.row(&live, |_| ()).is_some();
-        Err(Error::LastToken { domain, retry })
+        Err(Error::LastToken { domain, profile, retry })
     });
     Ok(None)
 }
@@ -53,7 +54,7 @@ fn keep_last_token<'a>(trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
 #[pg_trigger(sql = false)]
 fn keep_last_tokens_on_truncate<'a>(_trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
     static DOMAIN: Statement = Statement::new(
-        "SELECT d.name
+        "SELECT d.name, p.name
            FROM token_auth.domain d
            JOIN token_auth.account a ON a.id = d.account_id
            JOIN token_auth.profile p ON p.name = a.profile
@@ -61,8 +62,8 @@ fn keep_last_tokens_on_truncate<'a>(_trigger: &'a PgTrigger<'a>) -> Outcome<'a> 
           ORDER BY d.id
           LIMIT 1",
     );
-    answer(|| match DOMAIN.latest_row(&[], |row| row.must::<String>(1)) {
-        Some(domain) => Err(Error::LastTokenTruncated { domain }),
+    answer(|| match DOMAIN.latest_row(&[], |row| (row.must(1), row.must(2))) {
+        Some((domain, profile)) => Err(Error::LastTokenTruncated { domain, profile }),
         None => Ok(()),
     });
     Ok(None)

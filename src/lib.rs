@@ -12,6 +12,7 @@ mod arguments;
 mod authority;
 mod checks;
 mod domain;
+mod erase;
 mod error;
 mod install;
 mod issue;
@@ -20,6 +21,8 @@ mod profile;
 mod protect;
 mod reset;
 mod schema;
+mod sealing;
+mod session;
 mod settings;
 #[allow(unsafe_code, reason = "the one folder where unsafe code lives")]
 mod store;

@@ -1,6 +1,6 @@
 //! The rules of a profile as the functions follow them, and the error that each of them causes. Four are read where
-//! SQL asks for them: `needs_verified_domain` by verification, `keeps_last_token` by the guard of the last token, and
-//! `expired_retention` by the sweep; `admins_only` is in `authority.rs`.
+//! SQL asks for them: `needs_verified_domain` by verification, `keeps_last_token` by the guard of the last token,
+//! `expired_retention` by the sweep, and `admins_only` in `authority.rs`.
 
 use pgrx::datum::Interval;
 use token_auth_rules::catalogue::{self, Resource};
@@ -18,9 +18,10 @@ pub struct Profile {
     can_pause: bool,
     can_reset: bool,
     can_expire: bool,
-    can_reveal: bool,
+    pub can_reveal: bool,
     pub creates_domain_token: bool,
     pub confirms_delete: bool,
+    tokens_manage_tokens: bool,
     pub reset_grace: Interval,
 }
 
@@ -38,6 +39,7 @@ impl Profile {
             can_reveal: row.must(c"can_reveal"),
             creates_domain_token: row.must(c"creates_domain_token"),
             confirms_delete: row.must(c"confirms_delete"),
+            tokens_manage_tokens: row.must(c"tokens_manage_tokens"),
             reset_grace: row.must(c"reset_grace"),
         }
     }
@@ -64,10 +66,14 @@ impl Profile {
         self.check(self.can_expire, "can_expire", "a token that expires", instead)
     }
 
-    /// A profile whose secrets can be revealed needs them sealed. Without that it makes no token, rather than one
-    /// whose secret is kept in the open or cannot be revealed.
-    pub fn check_can_seal(&self) -> Result<(), Error> {
-        if self.can_reveal { Err(Error::CannotSeal { profile: self.name.clone() }) } else { Ok(()) }
+    pub fn check_can_reveal(&self) -> Result<(), Error> {
+        let instead = "Its secrets are shown once: create a new token.";
+        self.check(self.can_reveal, "can_reveal", "revealing a secret", instead)
+    }
+
+    pub fn check_tokens_manage_tokens(&self) -> Result<(), Error> {
+        let instead = "Do it in a transaction that does not act as a token.";
+        self.check(self.tokens_manage_tokens, "tokens_manage_tokens", "managing tokens with a token", instead)
     }
 
     /// The resources that it lists; none means that it knows every scope.
@@ -90,7 +96,8 @@ impl Profile {
             .iter()
             .flat_map(|resource| resource.actions.iter().map(|action| format!("{}:{action}", resource.name)))
             .collect();
-        Err(Error::UnknownScope { scope: text.to_string(), profile: self.name.clone(), known })
+        let near = catalogue::near(resources, scope);
+        Err(Error::UnknownScope { scope: text.to_string(), profile: self.name.clone(), known, near })
     }
 
     fn check(&self, allowed: bool, rule: &'static str, what: &'static str, instead: &'static str) -> Result<(), Error> {

@@ -3,10 +3,12 @@
 use pgrx::datum::{Interval, TimestampWithTimeZone};
 use pgrx::pg_extern;
 
+use crate::access;
 use crate::account::Account;
 use crate::arguments;
+use crate::authority;
 use crate::error::{Error, answer};
-use crate::issue::{Grant, NewToken, TokenName};
+use crate::issue::{NewToken, TokenName};
 use crate::store::record::Record;
 use crate::store::server;
 use crate::store::statement::Statement;
@@ -57,14 +59,18 @@ fn reset_token(
             None => same_lifetime_again(&old, now),
         };
 
+        // Read now that nobody else changes it through a function, and the same that is copied is asked about.
+        let access = access::of_token(id);
+        authority::check_gives(&access)?;
         let successor = NewToken {
             account: &account,
             home: old.home,
             name: TokenName::AfterReset { name: &old.name, id: old.id },
             expires_at,
             metadata: old.metadata.clone(),
+            access: &access,
         };
-        let new = successor.issue(Grant::LikeToken(old.id))?;
+        let new = successor.issue()?;
         // The successor is there before the old one goes: the last token of a domain can be reset.
         RETIRE.run(&[old.id.into(), now.into(), new.id.into(), retires_at.into()]);
         Ok(Record([

@@ -1,15 +1,18 @@
 //! The settings, each with the context that decides who may set it and when it takes effect.
 
-use std::ffi::CString;
+use std::ffi::{CString, OsString};
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
 
-use crate::store::server;
+use crate::store::{identity, server};
 
 static ACTOR: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 static SWEEP_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(60);
 static DATABASES: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
+static SEALING_KEY_FILE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 
 pub fn define() {
     // A superuser, or a role that was granted SET on it: whoever may set it says who acts.
@@ -39,6 +42,16 @@ pub fn define() {
         GucContext::Sighup,
         GucFlags::default(),
     );
+    // Where it is, is nobody's business but the superuser's.
+    GucRegistry::define_string_guc(
+        c"token_auth.sealing_key_file",
+        c"File with the keys under which secrets that can be revealed are sealed.",
+        c"A key a line, in 64 hexadecimal digits, the current one first. A relative path starts at the data directory.",
+        &SEALING_KEY_FILE,
+        GucContext::Sighup,
+        GucFlags::SUPERUSER_ONLY,
+    );
+    identity::define();
     server::reserve_settings_prefix(c"token_auth");
 }
 
@@ -56,4 +69,10 @@ pub fn databases() -> Vec<String> {
     let setting = DATABASES.get().unwrap_or_default();
     let names = setting.to_string_lossy();
     names.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_string).collect()
+}
+
+/// `token_auth.sealing_key_file`, or `None` where it is empty.
+pub fn sealing_key_file() -> Option<PathBuf> {
+    let file = SEALING_KEY_FILE.get().filter(|file| !file.is_empty())?;
+    Some(PathBuf::from(OsString::from_vec(file.into_bytes())))
 }

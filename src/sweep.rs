@@ -2,6 +2,7 @@
 
 use pgrx::pg_extern;
 
+use crate::authority;
 use crate::error::{Error, answer};
 use crate::store::server;
 use crate::store::statement::Statement;
@@ -16,6 +17,7 @@ fn sweep(max_tokens: Option<i64>) -> i64 {
         if wanted <= 0 {
             return Err(Error::BadLimit);
         }
+        authority::check_all_accounts("sweeping")?;
         let mut removed = 0;
         while removed < wanted {
             let batch = BATCH.min(wanted - removed);

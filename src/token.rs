@@ -2,13 +2,14 @@
 
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::{Array, pg_extern};
-use token_auth_rules::verdict;
+use token_auth_rules::verdict::{self, Access};
 
 use crate::account::Account;
 use crate::arguments::{self, Text, new_name, required, text};
+use crate::authority::{self, Deed};
 use crate::domain;
 use crate::error::{Error, answer};
-use crate::issue::{Grant, NewToken, TokenName};
+use crate::issue::{NewToken, TokenName};
 use crate::store::record::Record;
 use crate::store::server;
 use crate::store::statement::Statement;
@@ -33,12 +34,16 @@ fn create_token(
         }
         let metadata = metadata.map_or(Ok(Jsonb::empty_object()), arguments::metadata)?;
         let account = Account::to_make_under(account_id)?;
+        // Who may not make a token does not learn which domains there are.
+        let home = domain::find(account.id, domain);
+        authority::check(&account, Deed::CreateToken(home.as_ref().ok().copied().flatten()))?;
+        let home = home?;
         let scopes = arguments::scopes(scopes, &account.profile)?;
         let expires_at = arguments::expiry(expires_at, &account.profile)?;
-        let home = domain::find(account.id, domain)?;
-        let token = NewToken { account: &account, home, name: TokenName::Given(name), expires_at, metadata };
-        let domain_id = home.filter(|_| !all_domains);
-        let token = token.issue(Grant::Scopes { domain_id, scopes: &scopes })?;
+        let access = [Access { domain_id: home.filter(|_| !all_domains), scopes }];
+        authority::check_gives(&access)?;
+        let name = TokenName::Given(name);
+        let token = NewToken { account: &account, home, name, expires_at, metadata, access: &access }.issue()?;
         Ok(Record([
             token.id.into(),
             token.name.into(),

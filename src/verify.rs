@@ -8,8 +8,9 @@ use pgrx::pg_extern;
 use token_auth_rules::name;
 use token_auth_rules::scope::Scope;
 use token_auth_rules::secret::{self, Digest};
-use token_auth_rules::verdict::{self, Access, Code, Domain, TokenFacts};
+use token_auth_rules::verdict::{self, Code, Domain, TokenFacts};
 
+use crate::access;
 use crate::arguments::{Text, question};
 use crate::error::answer;
 use crate::store::record::Record;
@@ -19,15 +20,11 @@ use crate::store::statement::Statement;
 use crate::store::value::{Instant, Jsonb};
 
 /// The columns of `token_auth.verification`.
-type Verification = Record<8>;
+pub type Verification = Record<8>;
 
 #[pg_extern(sql = false)]
 fn verify_token(secret: Text<'_>, scope: Text<'_>, domain: Text<'_>) -> Verification {
-    answer(|| {
-        let scope = question(scope)?;
-        let digest = secret.filter(|secret| secret::is_well_formed(secret)).map(secret::digest);
-        Ok(verify(digest, scope, domain))
-    })
+    answer(|| Ok(self::secret(secret, question(scope)?, domain).0))
 }
 
 #[pg_extern(sql = false)]
@@ -35,19 +32,32 @@ fn verify_token_digest(digest: Option<&[u8]>, scope: Text<'_>, domain: Text<'_>)
     answer(|| {
         let scope = question(scope)?;
         let digest = digest.and_then(|digest| Digest::try_from(digest).ok());
-        Ok(verify(digest, scope, domain))
+        Ok(verify(digest, scope, domain).0)
     })
 }
 
+/// Verifies a secret, and says besides which token it is where the answer is ok.
+pub fn secret(secret: Text<'_>, scope: Option<Scope<'_>>, domain: Text<'_>) -> (Verification, Option<i64>) {
+    let well_formed = secret.filter(|secret| secret::is_well_formed(secret));
+    verify(well_formed.map(secret::digest), scope, domain)
+}
+
+/// The token of this id, where a verification of its secret would be ok now.
+pub fn good_token(id: i64) -> Option<VerifiedToken> {
+    let token = facts(Key::Id(id), &FreshSnapshot::take())?;
+    let code = verdict::decide(&token.facts, None, Domain::Unnamed, server::now().0);
+    (code == Code::Ok).then_some(token)
+}
+
 /// `digest` is `None` where the secret, or the digest, does not have the form of one.
-fn verify(digest: Option<Digest>, scope: Option<Scope<'_>>, domain: Text<'_>) -> Verification {
-    let Some(digest) = digest else { return unknown(Code::Malformed) };
+fn verify(digest: Option<Digest>, scope: Option<Scope<'_>>, domain: Text<'_>) -> (Verification, Option<i64>) {
+    let Some(digest) = digest else { return (unknown(Code::Malformed), None) };
     let snapshot = FreshSnapshot::take();
-    let Some(token) = facts(&digest, &snapshot) else { return unknown(Code::NotFound) };
+    let Some(token) = facts(Key::Digest(&digest), &snapshot) else { return (unknown(Code::NotFound), None) };
     let domain = token.domain_asked_about(domain, &snapshot);
     let code = verdict::decide(&token.facts, scope.as_ref(), domain, server::now().0);
     let domain_id = if domain == Domain::Unnamed { token.home } else { domain.id() };
-    Record([
+    let verification = Record([
         (code == Code::Ok).into(),
         code.as_str().into(),
         token.id.into(),
@@ -56,7 +66,8 @@ fn verify(digest: Option<Digest>, scope: Option<Scope<'_>>, domain: Text<'_>) ->
         token.name.into(),
         token.expires_at.into(),
         token.metadata.into(),
-    ])
+    ]);
+    (verification, (code == Code::Ok).then_some(token.id))
 }
 
 /// The answer about no token at all.
@@ -75,29 +86,44 @@ fn unknown(code: Code) -> Verification {
 }
 
 /// A token as verification sees it.
-struct VerifiedToken {
-    id: i64,
-    account_id: i64,
+pub struct VerifiedToken {
+    pub id: i64,
+    pub account_id: i64,
     home: Option<i64>,
     name: String,
     expires_at: Option<Instant>,
     metadata: Jsonb,
     needs_verified_domain: bool,
-    facts: TokenFacts,
+    pub facts: TokenFacts,
 }
 
-fn facts(digest: &Digest, snapshot: &FreshSnapshot) -> Option<VerifiedToken> {
-    static FIND: Statement = Statement::new(
-        "SELECT t.id, t.account_id, t.domain_id, t.name, t.expires_at, t.metadata,
-                t.paused_at IS NOT NULL OR a.paused_at IS NOT NULL AS paused, p.needs_verified_domain
-           FROM token_auth.token t
-           JOIN token_auth.account a ON a.id = t.account_id
-           JOIN token_auth.profile p ON p.name = a.profile
-          WHERE t.digest = $1",
-    );
-    static ACCESS: Statement =
-        Statement::new("SELECT domain_id, scopes FROM token_auth.token_access WHERE token_id = $1 ORDER BY id");
-    let found = FIND.fresh_rows(snapshot, &[digest.as_slice().into()], |row| {
+/// What a token is found by.
+enum Key<'a> {
+    Digest(&'a Digest),
+    Id(i64),
+}
+
+fn facts(key: Key<'_>, snapshot: &FreshSnapshot) -> Option<VerifiedToken> {
+    macro_rules! find_where {
+        ($condition:literal) => {
+            Statement::new(concat!(
+                "SELECT t.id, t.account_id, t.domain_id, t.name, t.expires_at, t.metadata,
+                        t.paused_at IS NOT NULL OR a.paused_at IS NOT NULL AS paused, p.needs_verified_domain
+                   FROM token_auth.token t
+                   JOIN token_auth.account a ON a.id = t.account_id
+                   JOIN token_auth.profile p ON p.name = a.profile
+                  WHERE ",
+                $condition
+            ))
+        };
+    }
+    static BY_DIGEST: Statement = find_where!("t.digest = $1");
+    static BY_ID: Statement = find_where!("t.id = $1");
+    let (find, key) = match key {
+        Key::Digest(digest) => (&BY_DIGEST, digest.as_slice().into()),
+        Key::Id(id) => (&BY_ID, id.into()),
+    };
+    let found = find.fresh_rows(snapshot, &[key], |row| {
         let expires_at: Option<Instant> = row.get(c"expires_at");
         VerifiedToken {
             id: row.must(c"id"),
@@ -115,10 +141,7 @@ fn facts(digest: &Digest, snapshot: &FreshSnapshot) -> Option<VerifiedToken> {
         }
     });
     let mut token = found.into_iter().next()?;
-    token.facts.access = ACCESS.fresh_rows(snapshot, &[token.id.into()], |row| Access {
-        domain_id: row.get(c"domain_id"),
-        scopes: row.must::<Vec<Option<String>>>(2).into_iter().flatten().collect(),
-    });
+    token.facts.access = access::of_token_under(token.id, snapshot);
     Some(token)
 }
 
@@ -135,9 +158,11 @@ impl VerifiedToken {
         let found = FIND.fresh_rows(snapshot, &[self.account_id.into(), name::fold(domain).into()], |row| {
             (row.must::<i64>(1), row.must::<bool>(2))
         });
-        match found.first() {
-            Some((id, verified)) if *verified || !self.needs_verified_domain => Domain::Known(*id),
-            _ => Domain::Unusable,
-        }
+        found.first().map_or(Domain::Unusable, |(id, verified)| self.usable(*id, *verified))
+    }
+
+    /// A domain of its account, unless that is refused because it is not verified.
+    pub fn usable(&self, domain_id: i64, is_verified: bool) -> Domain {
+        if is_verified || !self.needs_verified_domain { Domain::Known(domain_id) } else { Domain::Unusable }
     }
 }

@@ -23,17 +23,40 @@ pub fn knows(resources: &[Resource], scope: &Scope<'_>) -> bool {
         })
 }
 
+/// What somebody may have meant who wrote a scope that [`knows`] refuses: scopes that it would let pass, of the resource
+/// whose name is nearest. Empty where nothing is near.
+pub fn near(resources: &[Resource], scope: &Scope<'_>) -> Vec<String> {
+    let Some(name) = scope.resource() else { return Vec::new() };
+    let distance = |resource: &Resource| {
+        // A resource under a listed one counts by its own parts, too: email.templates may be templates.
+        let parts = name.split('.').chain([name]);
+        parts.map(|part| strsim::damerau_levenshtein(part, &resource.name)).min().unwrap_or(usize::MAX)
+    };
+    // A third of the letters wrong is another word.
+    let candidates = resources.iter().map(|resource| (distance(resource), resource));
+    let nearest = candidates.filter(|(distance, resource)| distance * 3 <= resource.name.len());
+    let Some((_, resource)) = nearest.min_by_key(|(distance, _)| *distance) else { return Vec::new() };
+    let action = scope.action().unwrap_or("full");
+    let actions = resource.actions.iter();
+    let same: Vec<_> = actions.clone().filter(|known| *known == action).collect();
+    let meant = if same.is_empty() { actions.collect() } else { same };
+    meant.into_iter().map(|action| format!("{}:{action}", resource.name)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn known(scope: &str) -> bool {
-        let resources = [("email", &["full"][..]), ("domains", &["read", "full"][..])];
-        let resources = resources.map(|(name, actions)| Resource {
+    fn listed() -> [Resource; 3] {
+        let resources = [("email", &["full"][..]), ("domains", &["read", "full"]), ("templates", &["full"])];
+        resources.map(|(name, actions)| Resource {
             name: name.into(),
             actions: actions.iter().map(|action| action.to_string()).collect(),
-        });
-        knows(&resources, &Scope::parse_grant(scope).unwrap())
+        })
+    }
+
+    fn known(scope: &str) -> bool {
+        knows(&listed(), &Scope::parse_grant(scope).unwrap())
     }
 
     #[test]
@@ -51,5 +74,19 @@ mod tests {
         for scope in ["*:read", "email:read", "email.templates:full", "sms:full", "domains:write"] {
             assert!(!known(scope), "{scope}");
         }
+    }
+
+    #[test]
+    fn a_near_miss_is_told_what_it_may_have_meant() {
+        let near = |scope| near(&listed(), &Scope::parse_grant(scope).unwrap()).join(" ");
+        assert_eq!(near("email:read"), "email:full");
+        assert_eq!(near("emails:full"), "email:full");
+        assert_eq!(near("emial:send"), "email:full");
+        assert_eq!(near("domain:read"), "domains:read");
+        assert_eq!(near("domains:write"), "domains:read domains:full");
+        assert_eq!(near("email.templates:full"), "email:full");
+        assert_eq!(near("mail.templates:full"), "templates:full");
+        assert_eq!(near("sms:full"), "");
+        assert_eq!(near("*:read"), "");
     }
 }

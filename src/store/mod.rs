@@ -4,6 +4,7 @@
 
 pub mod database_list;
 pub mod error_detail;
+pub mod identity;
 pub mod process;
 pub mod record;
 pub mod server;

@@ -8,6 +8,10 @@ use pgrx::{IntoDatum, PgSqlErrorCode, PgTryBuilder, direct_function_call};
 
 use super::value::Instant;
 
+unsafe extern "C" {
+    fn geteuid() -> u32;
+}
+
 /// Whether `shared_preload_libraries` is being loaded right now.
 pub fn is_preloading() -> bool {
     // SAFETY: a plain flag of the process.
@@ -21,6 +25,18 @@ pub fn is_in_own_script() -> bool {
         pg_sys::creating_extension
             && pg_sys::CurrentExtensionObject == pg_sys::get_extension_oid(c"token_auth".as_ptr(), true)
     }
+}
+
+/// Whether a parallel query is running, in its leader or in a worker.
+pub fn is_in_parallel_mode() -> bool {
+    // SAFETY: reads the state of the transaction.
+    unsafe { pg_sys::IsInParallelMode() }
+}
+
+/// The user of the operating system as whom the server runs.
+pub fn user_id() -> u32 {
+    // SAFETY: geteuid(2) always succeeds.
+    unsafe { geteuid() }
 }
 
 /// Whether pg_upgrade is at work, which wants to find what it left.

@@ -59,7 +59,17 @@ impl Statement {
 
     /// Like [`Self::row`], under a snapshot taken now even where the transaction's own stands still. Not in parallel mode.
     pub fn latest_row<T>(&self, arguments: &[Value], read: impl FnMut(&Row) -> T) -> Option<T> {
-        self.execute(arguments, View::Latest, read).1.into_iter().next()
+        self.latest_rows(arguments, read).into_iter().next()
+    }
+
+    /// Like [`Self::run`], under a snapshot taken now even where the transaction's own stands still. Not in parallel mode.
+    pub fn latest_run(&self, arguments: &[Value]) -> u64 {
+        self.execute(arguments, View::Latest, |_| ()).0
+    }
+
+    /// Like [`Self::rows`], under a snapshot taken now even where the transaction's own stands still. Not in parallel mode.
+    pub fn latest_rows<T>(&self, arguments: &[Value], read: impl FnMut(&Row) -> T) -> Vec<T> {
+        self.execute(arguments, View::Latest, read).1
     }
 
     /// Reads its rows under `snapshot`. It works where nothing can be written: on a standby, in a parallel worker.

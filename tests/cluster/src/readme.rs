@@ -1,8 +1,13 @@
-//! The examples of README.md: its SQL, and what it says that this prints.
+//! The examples of README.md and of docs/: their SQL, and what they say that it prints.
 
-const README: &str = include_str!("../../../README.md");
+/// The README.
+pub const README: &str = include_str!("../../../README.md");
+/// docs/profiles.md.
+pub const PROFILES: &str = include_str!("../../../docs/profiles.md");
+/// docs/products.md.
+pub const PRODUCTS: &str = include_str!("../../../docs/products.md");
 
-/// A block of SQL, and the output that follows it, where README.md shows one.
+/// A block of SQL, and the output that follows it, where the text shows one.
 pub struct Example {
     /// What to run.
     pub sql: String,
@@ -10,16 +15,16 @@ pub struct Example {
     pub output: Option<String>,
 }
 
-/// All of them, in the order of the text.
-pub fn examples() -> Vec<Example> {
+/// All examples of a text, in its order.
+pub fn examples(text: &str) -> Vec<Example> {
     let mut examples: Vec<Example> = Vec::new();
-    let mut fences = README.split("\n```");
+    let mut fences = text.split("\n```");
     fences.next();
     while let Some(block) = fences.next() {
-        let (language, text) = block.split_once('\n').expect("a fence has lines in it");
+        let (language, code) = block.split_once('\n').expect("a fence has lines in it");
         match language {
-            "sql" => examples.push(Example { sql: text.to_owned(), output: None }),
-            "text" => examples.last_mut().expect("output comes after SQL").output = Some(text.to_owned()),
+            "sql" => examples.push(Example { sql: code.to_owned(), output: None }),
+            "text" => examples.last_mut().expect("output comes after SQL").output = Some(code.to_owned()),
             _ => {}
         }
         fences.next();
@@ -27,8 +32,8 @@ pub fn examples() -> Vec<Example> {
     examples
 }
 
-/// The roles `token_verifier` and `token_manager`, with their GRANTs.
+/// The roles `token_verifier`, `token_manager` and `token_revealer`, with their GRANTs.
 pub fn grants() -> String {
-    let grants = examples().into_iter().find(|example| example.sql.contains("CREATE ROLE token_verifier"));
+    let grants = examples(README).into_iter().find(|example| example.sql.contains("CREATE ROLE token_verifier"));
     grants.expect("README.md has the roles").sql
 }

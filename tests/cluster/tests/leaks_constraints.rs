@@ -100,7 +100,7 @@ impl Breaker {
         let number = self.fresh;
         match table {
             "profile" => format!(r#"{{"name": "fresh {number}", "builtin": false}}"#),
-            "profile_resource" => format!(r#"{{"resource": "fresh{number}"}}"#),
+            "profile_resource" => format!(r#"{{"profile": "own", "resource": "fresh{number}"}}"#),
             "account" => format!(r#"{{"id": {number}, "name": "fresh {number}"}}"#),
             "account_admin" => format!(r#"{{"actor": "fresh {number}"}}"#),
             "domain" => format!(r#"{{"id": {number}, "name": "fresh {number}"}}"#),
@@ -189,6 +189,7 @@ const WRONG_ROWS: &[(&str, &str, &str)] = &[
     ("profile", "profile_pkey", r#"{"name": "own"}"#),
     ("profile", "profile_name_is_name", r#"{"name": " "}"#),
     ("profile", "profile_secret_prefix_format", r#"{"secret_prefix": "Tok-"}"#),
+    ("profile", "profile_reset_expires", r#"{"can_expire": false}"#),
     ("profile", "profile_reset_grace_range", r#"{"reset_grace": "-1 second"}"#),
     ("profile", "profile_expired_retention_range", r#"{"expired_retention": "101 years"}"#),
     ("profile_resource", "profile_resource_pkey", r#"{"resource": "email"}"#),

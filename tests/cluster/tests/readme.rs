@@ -1,12 +1,21 @@
-//! The SQL in README.md runs, block after block in one psql session, and prints what README.md says it prints.
+//! The SQL in README.md and in docs/ runs, block after block in one psql session, and prints what the text says.
 
 use cluster::{Cluster, Sql, readme};
 
 #[test]
 fn the_sql_in_readme_runs_and_prints_what_readme_says() {
-    let examples = readme::examples();
-    assert!(examples.len() >= 8, "README.md has lost its examples: {}", examples.len());
-    let cluster = Cluster::builder().preload("token_auth").start();
+    runs_and_prints_what_it_says(readme::README, 8);
+}
+
+#[test]
+fn the_sql_in_profiles_runs_and_prints_what_profiles_says() {
+    runs_and_prints_what_it_says(readme::PROFILES, 4);
+}
+
+fn runs_and_prints_what_it_says(text: &str, at_least: usize) {
+    let examples = readme::examples(text);
+    assert!(examples.len() >= at_least, "examples are lost: {}", examples.len());
+    let cluster = Cluster::builder().preload("token_auth").sealing_keys(&"5ea1".repeat(16)).start();
     cluster.create_database("readme");
 
     let script = cluster.file("readme.sql");
@@ -38,16 +47,36 @@ fn the_roles_of_readme_may_call_what_they_are_for_and_nothing_else() {
             &[&role],
         )
     };
-    assert_eq!(callable(&mut db, "token_verifier"), ["verify_token"]);
-    let for_nobody = ["sweep", "verify_token_digest", "are_actions", "are_scopes", "is_name", "is_not_negative"];
+    // Those about the caller's own transaction.
+    let for_everybody = ["current_account_id", "current_token_id", "deauthenticate"];
+    let with_everybody = |names: &[&str]| {
+        let mut names: Vec<String> = names.iter().chain(&for_everybody).map(|name| name.to_string()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(callable(&mut db, "token_verifier"), with_everybody(&["verify_token"]));
+    assert_eq!(callable(&mut db, "token_revealer"), with_everybody(&["reveal_token"]));
+    let for_nobody = [
+        "authenticate",
+        "sweep",
+        "reseal_tokens",
+        "verify_token_digest",
+        "are_actions",
+        "are_scopes",
+        "is_name",
+        "is_not_negative",
+    ];
     let all: Vec<String> = db.list(
         "SELECT proname::text FROM pg_proc
          WHERE pronamespace = 'token_auth'::regnamespace AND prorettype <> 'trigger'::regtype
          ORDER BY 1",
         &[],
     );
-    let for_managers: Vec<String> =
-        all.into_iter().filter(|name| name != "verify_token" && !for_nobody.contains(&name.as_str())).collect();
+    let for_others = ["verify_token", "reveal_token"];
+    let for_managers: Vec<String> = all
+        .into_iter()
+        .filter(|name| !for_others.contains(&name.as_str()) && !for_nobody.contains(&name.as_str()))
+        .collect();
     assert_eq!(callable(&mut db, "token_manager"), for_managers);
 }
 
@@ -64,6 +93,7 @@ fn comparable(output: &str) -> Vec<String> {
 }
 
 fn is_secret(word: &str) -> bool {
-    word.strip_prefix("tok_")
+    word.split_once('_')
+        .map(|(_, rest)| rest)
         .is_some_and(|rest| rest.len() == 49 && rest.bytes().all(|byte| byte.is_ascii_alphanumeric()))
 }

@@ -3,27 +3,24 @@ CALL regress.begin();
 SELECT token_auth.create_account('Acme');
 SELECT domain_id, token_id, secret FROM token_auth.create_domain(1, 'acme.example') \gset
 
--- Nobody: nothing at all, not even the schema.
+-- Nobody: no function but those about the own transaction, no table, view or sequence.
 SET ROLE regress_nobody;
 SELECT regress.outcome('SELECT token_auth.verify_token(''x'')');
+SELECT regress.outcome('SELECT token_auth.authenticate(''x'')');
 SELECT regress.outcome('SELECT * FROM token_auth.tokens');
 SELECT regress.outcome('SELECT token_auth.create_account(''x'')');
-RESET ROLE;
-GRANT USAGE ON SCHEMA token_auth TO regress_nobody;
-SET ROLE regress_nobody;
--- With USAGE on the schema still no function, table, view or sequence.
-SELECT count(*) AS functions, count(*) FILTER (WHERE has_function_privilege(oid, 'EXECUTE')) AS executable
-  FROM pg_proc WHERE pronamespace = 'token_auth'::regnamespace;
+SELECT oid::regprocedure FROM pg_proc WHERE pronamespace = 'token_auth'::regnamespace AND has_function_privilege(oid, 'EXECUTE') ORDER BY 1;
 SELECT relname FROM pg_class WHERE relnamespace = 'token_auth'::regnamespace AND relkind IN ('r', 'v', 'S')
    AND (CASE WHEN relkind = 'S' THEN has_sequence_privilege(oid, 'USAGE, SELECT, UPDATE')
              ELSE has_table_privilege(oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER') OR has_any_column_privilege(oid, 'SELECT') END);
+SELECT token_auth.current_token_id(), token_auth.current_account_id(), token_auth.deauthenticate();
+SELECT regress.outcome($$SET token_auth.identity = '1'$$);
 RESET ROLE;
-REVOKE USAGE ON SCHEMA token_auth FROM regress_nobody;
 
--- A verifier: verify_token, and no more.
+-- A verifier: verify_token, and no more than everybody may.
 SET ROLE regress_verifier;
 SELECT code FROM token_auth.verify_token(:'secret', 'email:send', 'acme.example');
-SELECT oid::regprocedure FROM pg_proc WHERE pronamespace = 'token_auth'::regnamespace AND has_function_privilege(oid, 'EXECUTE');
+SELECT oid::regprocedure FROM pg_proc WHERE pronamespace = 'token_auth'::regnamespace AND has_function_privilege(oid, 'EXECUTE') ORDER BY 1;
 SELECT regress.outcome('SELECT token_auth.verify_token_digest(''\x00'')');
 SELECT regress.outcome('SELECT * FROM token_auth.token');
 SELECT regress.outcome('SELECT * FROM token_auth.tokens');
@@ -44,6 +41,9 @@ SELECT statement, regress.outcome(statement) FROM unnest(ARRAY[
     'TRUNCATE token_auth.domain CASCADE',
     'SELECT nextval(''token_auth.token_id_seq'')',
     'SELECT token_auth.verify_token(''x'')',
+    'SELECT token_auth.authenticate(''x'')',
+    'SELECT token_auth.reveal_token(1)',
+    'SELECT token_auth.reseal_tokens()',
     'SELECT token_auth.sweep()',
     'CREATE TABLE token_auth.mine ()']) AS statement;
 SELECT token_auth.rename_token(1, 'managed');

@@ -1,6 +1,7 @@
 -- Profiles: presets are read-only, one's own are plain rows, and each rule shows in the error that it causes.
 CALL regress.begin();
 SELECT * FROM token_auth.profile \gx
+SELECT * FROM token_auth.profile_resource ORDER BY profile, resource;
 
 -- Nobody changes a preset, or makes one.
 SELECT statement, regress.outcome(statement) FROM unnest(ARRAY[
@@ -9,6 +10,8 @@ SELECT statement, regress.outcome(statement) FROM unnest(ARRAY[
     $$DELETE FROM token_auth.profile WHERE name = 'default'$$,
     $$INSERT INTO token_auth.profile (name, builtin) VALUES ('mine', true)$$,
     $$INSERT INTO token_auth.profile_resource VALUES ('default', 'email', '{read}')$$,
+    $$UPDATE token_auth.profile_resource SET actions = '{read,full}' WHERE profile = 'mailersend' AND resource = 'email'$$,
+    $$UPDATE token_auth.profile SET keeps_last_token = false WHERE name = 'mailtrap'$$,
     $$TRUNCATE token_auth.profile CASCADE$$,
     $$TRUNCATE token_auth.profile_resource$$]) AS statement;
 INSERT INTO token_auth.profile (name) VALUES ('mine');
@@ -48,26 +51,21 @@ INSERT INTO token_auth.profile (name) VALUES ('listed');
 INSERT INTO token_auth.profile_resource VALUES ('listed', 'email', '{full}'), ('listed', 'domains', '{read,full}');
 SELECT token_auth.set_account_profile(1, 'listed');
 SELECT scope, regress.outcome(format('SELECT token_auth.create_token(1, ''x'', ARRAY[%L], ''acme.example'')', scope))
-  FROM unnest('{*,email:full,email:*,domains:read,email:read,email.templates:full,*:read,sms:full}'::text[]) AS scope;
+  FROM unnest('{*,email:full,email:*,domains:read,email:read,emails:full,domain:read,domains:write,email.templates:full,*:read,sms:full}'::text[]) AS scope;
 SELECT regress.outcome($$SELECT token_auth.grant_access(1, '{email:read}', 'acme.example')$$);
 
--- Where secrets are to be revealed this version makes none, rather than one that is kept in the open.
-INSERT INTO token_auth.profile (name, can_reveal) VALUES ('open', true);
-SELECT token_auth.set_account_profile(1, 'open');
-SELECT regress.outcome($$SELECT token_auth.create_token(1, 'x', '{*}', 'acme.example')$$);
-SELECT regress.outcome($$SELECT token_auth.create_domain(1, 'open.example')$$);
-SELECT regress.outcome($$SELECT token_auth.reset_token(1)$$);
-
 -- A profile in use cannot go; a renamed one is followed.
-SELECT regress.outcome($$DELETE FROM token_auth.profile WHERE name = 'open'$$);
-UPDATE token_auth.profile SET name = 'opened' WHERE name = 'open';
+SELECT regress.outcome($$DELETE FROM token_auth.profile WHERE name = 'listed'$$);
+UPDATE token_auth.profile SET name = 'renamed' WHERE name = 'listed';
 SELECT profile FROM token_auth.account;
 
 -- What makes no sense is refused.
 SELECT columns, regress.outcome(format('INSERT INTO token_auth.profile (name, %s) VALUES (''p'', %s)', split_part(columns, '=', 1), split_part(columns, '=', 2)))
   FROM unnest(ARRAY['secret_prefix=''a b_''', 'secret_prefix=''Abc_''', 'secret_prefix=''abc''', 'secret_prefix=''''', 'secret_prefix=''abcdefghijkl_''',
-       'secret_prefix=NULL', 'reset_grace=''-1 second''', 'reset_grace=''200 years''', 'reset_grace=''1 month -29 days''', 'expired_retention=''-1 second''', 'expired_retention=''200 years''']) AS columns;
+       'secret_prefix=NULL', 'can_expire=false', 'reset_grace=''-1 second''', 'reset_grace=''200 years''', 'reset_grace=''1 month -29 days''', 'expired_retention=''-1 second''', 'expired_retention=''200 years''']) AS columns;
 SELECT regress.outcome(format('INSERT INTO token_auth.profile (name) VALUES (%L)', name)) FROM unnest(ARRAY['', ' ', E'a\nb', repeat('x', 256)]) AS name;
 SELECT resource, actions, regress.outcome(format('INSERT INTO token_auth.profile_resource VALUES (''mine'', %L, %L)', resource, actions))
-  FROM (VALUES ('*', '{read}'), ('a:b', '{read}'), ('', '{read}'), ('A', '{read}'), ('a', '{}'), ('a', '{*}'), ('a', '{"a,b"}'), ('a', '{NULL}'), ('a', '{read:x}'), ('a.b', '{read,full}'))
+  FROM (VALUES ('*', '{read}'), ('a:b', '{read}'), ('', '{read}'), ('A', '{read}'), ('a', '{}'), ('a', '{*}'), ('a', '{"a,b"}'), ('a', '{NULL}'), ('a', '{read:x}'), ('a', '{read,full,read}'), ('a.b', '{read,full}'))
     AS v(resource, actions);
+-- Where nothing expires, nothing can be reset either.
+SELECT regress.outcome($$INSERT INTO token_auth.profile (name, can_expire, can_reset) VALUES ('lasting', false, false)$$);

@@ -6,7 +6,6 @@ CREATE ROLE regress_manager;
 CREATE ROLE regress_verifier;
 CREATE ROLE regress_nobody;
 
-GRANT USAGE ON SCHEMA token_auth TO regress_verifier, regress_manager;
 GRANT EXECUTE ON FUNCTION token_auth.verify_token TO regress_verifier;
 GRANT EXECUTE ON FUNCTION
     token_auth.create_account, token_auth.pause_account, token_auth.resume_account, token_auth.rename_account,

@@ -69,7 +69,7 @@ SELECT 'type: ' || obj_description('token_auth.verification'::regtype, 'pg_type'
 -- Every function that runs SQL is SECURITY DEFINER; these do not.
 SELECT oid::regprocedure FROM pg_proc WHERE pronamespace = 'token_auth'::regnamespace AND NOT prosecdef ORDER BY 1;
 
--- Nothing is there for PUBLIC.
+-- What is there for PUBLIC: what says something about the caller's own transaction.
 SELECT 'for PUBLIC: ' || oid::regprocedure FROM pg_proc WHERE pronamespace = 'token_auth'::regnamespace
    AND EXISTS (SELECT FROM aclexplode(coalesce(proacl, acldefault('f', proowner))) WHERE grantee = 0);
 SELECT 'for PUBLIC: ' || oid::regclass FROM pg_class WHERE relnamespace = 'token_auth'::regnamespace

@@ -10,6 +10,7 @@ SELECT token_id FROM token_auth.create_token(1, 'none', '{*}', 'two.example');
 SELECT token_auth.revoke_access(4, 'two.example');
 SELECT token_id FROM token_auth.reset_token(1);
 SELECT token_auth.pause_token(2);
+SELECT token_id FROM token_auth.create_token(1, 'star', '{email:send,*:full}', 'two.example', all_domains => true);
 SELECT id, name, account_id, account, domain_id, domain, hint ~ '^tok_....\.\.\.....$' AS hint, status, access, expires_at IS NOT NULL AS expires
   FROM token_auth.tokens ORDER BY id;
 

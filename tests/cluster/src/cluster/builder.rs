@@ -1,6 +1,6 @@
 //! The description of a cluster: settings, environment, and whether it starts empty or as a copy of another.
 
-use super::Cluster;
+use super::{Cluster, SEALING_KEY_FILE};
 use crate::programs::{Programs, run};
 use std::{fs::OpenOptions, io::Write, path::Path};
 use tempfile::TempDir;
@@ -21,6 +21,7 @@ const SETTINGS: &[(&str, &str)] = &[
 pub struct Builder {
     settings: Vec<(String, String)>,
     environment: Vec<(String, String)>,
+    sealing_keys: Option<String>,
 }
 
 impl Builder {
@@ -35,6 +36,12 @@ impl Builder {
         let before = self.settings.iter().rev().find(|(name, _)| name == "shared_preload_libraries");
         let libraries = before.map_or_else(|| library.to_owned(), |(_, before)| format!("{before}, {library}"));
         self.setting("shared_preload_libraries", &libraries)
+    }
+
+    /// Seals secrets under these keys: the text of a key file, which the server's user owns and nobody else can read.
+    pub fn sealing_keys(mut self, keys: &str) -> Builder {
+        self.sealing_keys = Some(keys.to_owned());
+        self.setting("token_auth.sealing_key_file", SEALING_KEY_FILE)
     }
 
     /// A variable in the server's environment.
@@ -80,6 +87,9 @@ impl Builder {
         let cluster = Cluster { programs, home, environment: self.environment };
         make_data(programs, &cluster.data_directory());
         append_settings(&cluster, &self.settings);
+        if let Some(keys) = self.sealing_keys {
+            cluster.write_sealing_keys(&keys, 0o600);
+        }
         cluster.start();
         cluster
     }

@@ -13,11 +13,16 @@ use crate::{
 };
 use log::Log;
 use std::{
+    fs::Permissions,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::Command,
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
+
+/// In the data directory, to which a relative path refers.
+const SEALING_KEY_FILE: &str = "sealing.keys";
 
 /// A cluster of the test's own. Dropping it stops the server and removes its files.
 pub struct Cluster {
@@ -105,6 +110,21 @@ impl Cluster {
     /// The server's log as it is now.
     pub fn log(&self) -> Log {
         Log::read(&self.log_path())
+    }
+
+    /// Writes the key file of [`Builder::sealing_keys`] anew: in one step, and with these permissions.
+    pub fn write_sealing_keys(&self, keys: &str, mode: u32) {
+        let path = self.data_directory().join(SEALING_KEY_FILE);
+        let new = path.with_extension("new");
+        std::fs::write(&new, keys).expect("a file in the data directory");
+        std::fs::set_permissions(&new, Permissions::from_mode(mode)).expect("a file of ours");
+        self.programs.give_to_server(&new);
+        std::fs::rename(&new, &path).expect("a file in the data directory");
+    }
+
+    /// The key file of [`Builder::sealing_keys`].
+    pub fn sealing_key_file(&self) -> PathBuf {
+        self.data_directory().join(SEALING_KEY_FILE)
     }
 
     /// A path for a file of the test's own (a dump, a script) that goes away with the cluster.

@@ -1,0 +1,57 @@
+//! Erasing the sealed copies of secrets that may not be revealed any more, after a profile lost `can_reveal` or an account
+//! got another profile, by a function or by anybody's plain DML.
+//!
+//! A token that somebody is making meanwhile must not keep its copy. Whoever makes one holds its account FOR KEY SHARE and
+//! has read the profile after that; so accounts are locked FOR UPDATE here, which waits for those who began before and
+//! holds up those who come after, and then everything that has committed is looked at. An account that is on its way to
+//! the profile holds the profile FOR KEY SHARE in the same way.
+
+use pgrx::{PgTrigger, pg_trigger};
+
+use crate::error::{Error, answer};
+use crate::protect::Outcome;
+use crate::store::statement::Statement;
+
+/// AFTER UPDATE of a profile that was `can_reveal` and is so no longer.
+#[pg_trigger(sql = false)]
+fn erase_sealed_of_profile<'a>(trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
+    static WAIT_FOR_MOVERS: Statement =
+        Statement::new("SELECT true FROM token_auth.profile WHERE name = $1 FOR UPDATE");
+    static WAIT_FOR_MAKERS: Statement =
+        Statement::new("SELECT id FROM token_auth.account WHERE profile = $1 ORDER BY id FOR UPDATE");
+    answer(|| {
+        let new = trigger.new().ok_or(Error::NotOurTable)?;
+        let profile: String = new.get_by_name("name").ok().flatten().ok_or(Error::NotOurTable)?;
+        WAIT_FOR_MOVERS.latest_run(&[profile.as_str().into()]);
+        let accounts: Vec<i64> = WAIT_FOR_MAKERS.latest_rows(&[profile.into()], |row| row.must(1));
+        accounts.into_iter().for_each(erase);
+        Ok(())
+    });
+    Ok(None)
+}
+
+/// AFTER UPDATE of an account whose profile is another one now.
+#[pg_trigger(sql = false)]
+fn erase_sealed_of_account<'a>(trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
+    static CAN_REVEAL: Statement =
+        Statement::new("SELECT can_reveal FROM token_auth.profile WHERE name = $1 FOR KEY SHARE");
+    static WAIT_FOR_MAKERS: Statement = Statement::new("SELECT true FROM token_auth.account WHERE id = $1 FOR UPDATE");
+    answer(|| {
+        let new = trigger.new().ok_or(Error::NotOurTable)?;
+        let id: i64 = new.get_by_name("id").ok().flatten().ok_or(Error::NotOurTable)?;
+        let profile: String = new.get_by_name("profile").ok().flatten().ok_or(Error::NotOurTable)?;
+        // The foreign key refuses a profile that does not exist.
+        if CAN_REVEAL.latest_row(&[profile.into()], |row| row.must::<bool>(1)) == Some(false) {
+            WAIT_FOR_MAKERS.latest_run(&[id.into()]);
+            erase(id);
+        }
+        Ok(())
+    });
+    Ok(None)
+}
+
+fn erase(account_id: i64) {
+    static ERASE: Statement =
+        Statement::new("UPDATE token_auth.token SET sealed = NULL WHERE account_id = $1 AND sealed IS NOT NULL");
+    ERASE.latest_run(&[account_id.into()]);
+}
