@@ -69,11 +69,8 @@ pub fn question<'a>(argument: Text<'a>) -> Result<Option<Scope<'a>>, Error> {
 /// An expiry to set. NULL and `infinity` are never, which is `None`.
 pub fn expiry(argument: Option<TimestampWithTimeZone>, profile: &Profile) -> Result<Option<Instant>, Error> {
     let Some(expiry) = argument.map(Instant::from).filter(|expiry| expiry.0 != i64::MAX) else { return Ok(None) };
-    if expiry <= server::now() {
-        return Err(Error::ExpiryInThePast);
-    }
     profile.check_can_expire()?;
-    Ok(Some(expiry))
+    if expiry <= server::now() { Err(Error::ExpiryInThePast) } else { Ok(Some(expiry)) }
 }
 
 /// A token's metadata, as the bytes of a jsonb.

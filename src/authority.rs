@@ -52,6 +52,7 @@ pub fn check(account: &Account, deed: Deed) -> Result<(), Error> {
         actor: actor()?,
         account: account.name.clone(),
         profile: account.profile.name.clone(),
+        has_administrator: rule.has_administrator,
     })
 }
 

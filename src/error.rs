@@ -54,7 +54,7 @@ pub enum Error {
     PresetClaimed(String),
     // 42501
     Rule { profile: String, rule: &'static str, what: &'static str, instead: &'static str },
-    NotAdministrator { actor: String, account: String, profile: String },
+    NotAdministrator { actor: String, account: String, profile: String, has_administrator: bool },
     CallerNotGood(i64),
     CallerLacks { token_id: i64, what: Lacking },
     NotForTokens { token_id: i64, what: &'static str },
@@ -295,7 +295,7 @@ impl Error {
                 format!("profile {} does not allow {what} ({rule} is false)", shown(profile)),
                 instead,
             ),
-            Error::NotAdministrator { actor, account, profile } => part(
+            Error::NotAdministrator { actor, account, profile, has_administrator } => part(
                 ERRCODE_INSUFFICIENT_PRIVILEGE,
                 format!(
                     "{} is not an administrator of account {} (profile {}: admins_only is true)",
@@ -303,7 +303,11 @@ impl Error {
                     shown(account),
                     shown(profile)
                 ),
-                "One of its administrators can add others with token_auth.add_account_admin.",
+                if *has_administrator {
+                    "One of its administrators can add others with token_auth.add_account_admin."
+                } else {
+                    "It has none yet: whoever may call token_auth.add_account_admin names the first."
+                },
             ),
             Error::CallerNotGood(id) => part(
                 ERRCODE_INSUFFICIENT_PRIVILEGE,

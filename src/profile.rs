@@ -62,7 +62,7 @@ impl Profile {
     }
 
     pub fn check_can_expire(&self) -> Result<(), Error> {
-        let instead = "Leave expires_at out: its tokens never expire.";
+        let instead = "Its tokens never expire: leave expires_at out, or pass NULL.";
         self.check(self.can_expire, "can_expire", "a token that expires", instead)
     }
 

@@ -23,8 +23,8 @@ pub fn knows(resources: &[Resource], scope: &Scope<'_>) -> bool {
         })
 }
 
-/// What somebody may have meant who wrote a scope that [`knows`] refuses: scopes that it would let pass, of the resource
-/// whose name is nearest. Empty where nothing is near.
+/// What somebody may have meant who wrote a scope that [`knows`] refuses: scopes that it would let pass, of the resources
+/// whose names are nearest, those with the same action first. Empty where nothing is near.
 pub fn near(resources: &[Resource], scope: &Scope<'_>) -> Vec<String> {
     let Some(name) = scope.resource() else { return Vec::new() };
     let distance = |resource: &Resource| {
@@ -33,14 +33,19 @@ pub fn near(resources: &[Resource], scope: &Scope<'_>) -> Vec<String> {
         parts.map(|part| strsim::damerau_levenshtein(part, &resource.name)).min().unwrap_or(usize::MAX)
     };
     // A third of the letters wrong is another word.
-    let candidates = resources.iter().map(|resource| (distance(resource), resource));
-    let nearest = candidates.filter(|(distance, resource)| distance * 3 <= resource.name.len());
-    let Some((_, resource)) = nearest.min_by_key(|(distance, _)| *distance) else { return Vec::new() };
-    let action = scope.action().unwrap_or("full");
-    let actions = resource.actions.iter();
-    let same: Vec<_> = actions.clone().filter(|known| *known == action).collect();
-    let meant = if same.is_empty() { actions.collect() } else { same };
-    meant.into_iter().map(|action| format!("{}:{action}", resource.name)).collect()
+    let near = || resources.iter().filter(|resource| distance(resource) * 3 <= resource.name.len());
+    let nearest = near().map(distance).min();
+    let mut meant = Vec::new();
+    for resource in near().filter(|resource| Some(distance(resource)) == nearest) {
+        let same = resource.actions.iter().any(|known| known == scope.action().unwrap_or("full"));
+        for action in &resource.actions {
+            if !same || action == scope.action().unwrap_or("full") {
+                meant.push((!same, format!("{}:{action}", resource.name)));
+            }
+        }
+    }
+    meant.sort_by_key(|(differs, _)| *differs);
+    meant.into_iter().map(|(_, scope)| scope).collect()
 }
 
 #[cfg(test)]
@@ -84,7 +89,8 @@ mod tests {
         assert_eq!(near("emial:send"), "email:full");
         assert_eq!(near("domain:read"), "domains:read");
         assert_eq!(near("domains:write"), "domains:read domains:full");
-        assert_eq!(near("email.templates:full"), "email:full");
+        assert_eq!(near("email.templates:full"), "email:full templates:full");
+        assert_eq!(near("templates.domains:read"), "domains:read templates:full");
         assert_eq!(near("mail.templates:full"), "templates:full");
         assert_eq!(near("sms:full"), "");
         assert_eq!(near("*:read"), "");

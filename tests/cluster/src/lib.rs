@@ -16,6 +16,7 @@ mod clock;
 mod cluster;
 mod fixtures;
 mod leaks;
+pub mod product;
 mod programs;
 pub mod readme;
 mod sql;
@@ -26,6 +27,7 @@ pub use clock::{wait_for, wait_until};
 pub use cluster::{Builder, Cluster, Format, Stop, log::Log};
 pub use fixtures::{NewDomain, NewToken, TokenAuth, Verification, digest_hex};
 pub use leaks::{Watch, random_part};
+pub use product::Product;
 pub use sql::{Refusal, Sql, refusal};
 pub use stage::{Stage, talkative};
 pub use worker::{
