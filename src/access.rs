@@ -5,11 +5,12 @@ use token_auth_rules::verdict::Access;
 
 use crate::account::Account;
 use crate::arguments::{self, Text};
-use crate::authority;
+use crate::authority::{self, Deed};
 use crate::domain;
 use crate::error::{Error, answer};
 use crate::store::snapshot::FreshSnapshot;
 use crate::store::statement::{Row, Statement};
+use crate::token::Token;
 
 #[pg_extern(sql = false)]
 fn grant_access(
@@ -25,13 +26,10 @@ fn grant_access(
     );
     answer(|| {
         check_one_target(domain, all_domains)?;
-        let (account, token_id) = Account::of_token(token_id, account_id)?;
-        account.profile.check_can_edit_access()?;
+        let (account, token_id, domain_id) = to_edit(token_id, domain, account_id)?;
         let scopes = arguments::scopes(scopes, &account.profile)?;
-        let domain_id = domain::find(account.id, domain)?;
         let given = [Access { domain_id, scopes: scopes.clone() }];
         authority::check_gives(&given)?;
-        lock_token(token_id)?;
         GRANT.run(&[account.id.into(), token_id.into(), domain_id.into(), scopes.into()]);
         Ok(())
     })
@@ -43,13 +41,28 @@ fn revoke_access(token_id: Option<i64>, domain: Text<'_>, all_domains: Option<bo
         Statement::new("DELETE FROM token_auth.token_access WHERE token_id = $1 AND domain_id IS NOT DISTINCT FROM $2");
     answer(|| {
         check_one_target(domain, all_domains)?;
-        let (account, token_id) = Account::of_token(token_id, account_id)?;
-        account.profile.check_can_edit_access()?;
-        let domain_id = domain::find(account.id, domain)?;
-        lock_token(token_id)?;
+        let (_account, token_id, domain_id) = to_edit(token_id, domain, account_id)?;
         REVOKE.run(&[token_id.into(), domain_id.into()]);
         Ok(())
     })
+}
+
+/// A token whose access is about to be edited, locked after the domain: access is edited by one at a time, and not while a
+/// reset copies it. The caller is asked after the locks, and who may not does not learn which domains there are.
+fn to_edit(
+    token_id: Option<i64>,
+    domain: Text<'_>,
+    account_id: Option<i64>,
+) -> Result<(Account, i64, Option<i64>), Error> {
+    let (account, token_id) = Account::of_token(token_id, account_id)?;
+    let found = domain::find(account.id, domain);
+    Token::lock_alone(token_id)?;
+    authority::check(&account, Deed::ManageToken(token_id))?;
+    if domain.is_some() {
+        authority::check_knows_domain(found.as_ref().ok().copied().flatten())?;
+    }
+    account.profile.check_can_edit_access()?;
+    Ok((account, token_id, found?))
 }
 
 /// Access is edited for one domain or for every domain: a NULL domain alone must not open an account.
@@ -59,13 +72,6 @@ fn check_one_target(domain: Text<'_>, all_domains: Option<bool>) -> Result<(), E
         (Some(_), true) => Err(Error::DomainAndAllDomains),
         _ => Ok(()),
     }
-}
-
-/// Access is edited by one at a time, and not while a reset copies it. The token may have been deleted while its account
-/// was waited for.
-fn lock_token(id: i64) -> Result<(), Error> {
-    static LOCK: Statement = Statement::new("SELECT true FROM token_auth.token WHERE id = $1 FOR NO KEY UPDATE");
-    LOCK.row(&[id.into()], |_| ()).ok_or(Error::NoToken(id))
 }
 
 /// The access of a token, as it is now.

@@ -64,9 +64,11 @@ fn rename_account(id: Option<i64>, name: Text<'_>, account_id: Option<i64>) {
 fn set_account_profile(id: Option<i64>, profile: Text<'_>, account_id: Option<i64>) {
     static SET: Statement = Statement::new("UPDATE token_auth.account SET profile = $2 WHERE id = $1");
     answer(|| {
+        authority::check_all_accounts("accounts")?;
+        let profile = existing_profile(profile)?;
         // Its tokens are about to lose their sealed copies, where the new profile reveals nothing: see erase.rs.
         let account = Account::to_administer(id, account_id, Lock::Alone)?.check(Deed::ChangeAccount)?;
-        SET.run(&[account.id.into(), existing_profile(profile)?.into()]);
+        SET.run(&[account.id.into(), profile.into()]);
         Ok(())
     })
 }
@@ -112,7 +114,7 @@ fn remove_account_admin(id: Option<i64>, actor: Text<'_>, account_id: Option<i64
 
 /// An account and the rules of its profile, locked.
 ///
-/// Locks are taken from the top: the account, then a domain of it, then a token. Every function follows this, and so
+/// Locks are taken from the top: the profile, then the account, then a domain of it, then a token. Every function follows this, and so
 /// does the cascade of a deletion, so that they wait for each other in one direction.
 pub struct Account {
     pub id: i64,
@@ -157,9 +159,9 @@ impl Account {
         account.ok_or(Error::NoAccount(id))
     }
 
-    /// The account of a domain, to change that, and the domain's id. Whether the caller may is to be asked still. Domains
-    /// of an account are changed one after the other: the deletion of two could meet in the access of tokens, and the
-    /// renaming of two in their names.
+    /// The account of a domain, to change that, and the domain's id. Whether the caller may is to be asked still, after the
+    /// locks that the change takes. Domains of an account are changed one after the other: the deletion of two could meet
+    /// in the access of tokens, and the renaming of two in their names.
     pub fn of_domain(id: Option<i64>, account_id: Option<i64>) -> Result<(Self, i64), Error> {
         static OWNER: Statement = Statement::new("SELECT account_id FROM token_auth.domain WHERE id = $1");
         let id = required(id, "domain id")?;
@@ -167,12 +169,13 @@ impl Account {
         Ok((account.ok_or(Error::NoDomainWithId(id))?, id))
     }
 
-    /// The account of a token, to change that, and the token's id.
+    /// The account of a token, to change that, and the token's id. Whether the caller may is to be asked still, after the
+    /// locks that the change takes.
     pub fn of_token(id: Option<i64>, account_id: Option<i64>) -> Result<(Self, i64), Error> {
         Self::of_token_locked(id, account_id, Lock::Keep)
     }
 
-    /// The account of a token, to read that, and the token's id.
+    /// The account of a token, to read that, and the token's id. Whether the caller may is to be asked still.
     pub fn of_token_to_read(id: Option<i64>, account_id: Option<i64>) -> Result<(Self, i64), Error> {
         Self::of_token_locked(id, account_id, Lock::None)
     }
@@ -180,8 +183,8 @@ impl Account {
     fn of_token_locked(id: Option<i64>, account_id: Option<i64>, lock: Lock) -> Result<(Self, i64), Error> {
         static OWNER: Statement = Statement::new("SELECT account_id FROM token_auth.token WHERE id = $1");
         let id = required(id, "token id")?;
-        let account = Self::owning(&OWNER, id, account_id, lock)?.ok_or(Error::NoToken(id))?;
-        Ok((account.check(Deed::ManageToken(id))?, id))
+        let account = Self::owning(&OWNER, id, account_id, lock)?;
+        Ok((account.ok_or(Error::NoToken(id))?, id))
     }
 
     /// The account of what `owner` finds by its id. Another account than the one that the caller gave, or than the one of

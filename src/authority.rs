@@ -61,6 +61,13 @@ pub fn check_gives(access: &[Access]) -> Result<(), Error> {
     Caller::of_transaction()?.map_or(Ok(()), |caller| caller.check_covers(access, None))
 }
 
+/// Whether whoever is calling may learn that there is such a domain, or that there is none: a token needs some access to it.
+pub fn check_knows_domain(domain_id: Option<i64>) -> Result<(), Error> {
+    let Some(caller) = Caller::of_transaction()? else { return Ok(()) };
+    let knows = |access: &Access| access.domain_id.is_none() || access.domain_id == domain_id;
+    if caller.0.facts.access.iter().any(knows) { Ok(()) } else { caller.lacks(Lacking::AccessToGive) }
+}
+
 /// Whether whoever is calling may do what concerns more than one account, or one that does not exist yet: a token may
 /// not. `what` is what it may not manage.
 pub fn check_all_accounts(what: &'static str) -> Result<(), Error> {

@@ -46,12 +46,16 @@ fn create_domain(account_id: Option<i64>, name: Text<'_>) -> Record<3> {
     })
 }
 
+/// The caller is asked after the lock: who waits for it is taken as it is then.
+static LOCK_TO_CHANGE: Statement = Statement::new("SELECT true FROM token_auth.domain WHERE id = $1 FOR NO KEY UPDATE");
+
 #[pg_extern(sql = false)]
 fn rename_domain(id: Option<i64>, name: Text<'_>, account_id: Option<i64>) {
     static RENAME: Statement = Statement::new("UPDATE token_auth.domain SET name = $2 WHERE id = $1");
     answer(|| {
         let name = new_name(name, "name")?;
         let (account, id) = Account::of_domain(id, account_id)?;
+        LOCK_TO_CHANGE.row(&[id.into()], |_| ()).ok_or(Error::NoDomainWithId(id))?;
         authority::check(&account, Deed::ChangeDomain)?;
         or_taken("domain", name, || RENAME.run(&[id.into(), name.into()]))?;
         Ok(())
@@ -69,6 +73,7 @@ fn set_domain_verified(id: Option<i64>, verified: Option<bool>, account_id: Opti
     answer(|| {
         let verified = required(verified, "verified")?;
         let (account, id) = Account::of_domain(id, account_id)?;
+        LOCK_TO_CHANGE.row(&[id.into()], |_| ()).ok_or(Error::NoDomainWithId(id))?;
         authority::check(&account, Deed::ChangeDomain)?;
         SET.run(&[id.into(), verified.into()]);
         Ok(())
@@ -77,9 +82,15 @@ fn set_domain_verified(id: Option<i64>, verified: Option<bool>, account_id: Opti
 
 #[pg_extern(sql = false)]
 fn delete_domain(id: Option<i64>, account_id: Option<i64>) {
+    static LOCK: Statement = Statement::new("SELECT true FROM token_auth.domain WHERE id = $1 FOR UPDATE");
+    // They go with it. Who is giving them more access at this moment is waited for, before anybody asks what they have.
+    static LOCK_TOKENS: Statement =
+        Statement::new("SELECT id FROM token_auth.token WHERE domain_id = $1 ORDER BY id FOR UPDATE");
     static DELETE: Statement = Statement::new("DELETE FROM token_auth.domain WHERE id = $1");
     answer(|| {
         let (account, id) = Account::of_domain(id, account_id)?;
+        LOCK.row(&[id.into()], |_| ()).ok_or(Error::NoDomainWithId(id))?;
+        LOCK_TOKENS.latest_run(&[id.into()]);
         authority::check(&account, Deed::DeleteDomain(id))?;
         DELETE.run(&[id.into()]);
         Ok(())

@@ -5,6 +5,9 @@
 //! has read the profile after that; so accounts are locked FOR UPDATE here, which waits for those who began before and
 //! holds up those who come after, and then everything that has committed is looked at. An account that is on its way to
 //! the profile holds the profile FOR KEY SHARE in the same way.
+//!
+//! The row that is changed is locked before the change and not after it: an UPDATE of no key lets FOR KEY SHARE pass, and
+//! who waits for the lock of an old version of the row gets it there, unseen by whoever locks the new one.
 
 use pgrx::{PgTrigger, pg_trigger};
 
@@ -12,17 +15,40 @@ use crate::error::{Error, answer};
 use crate::protect::Outcome;
 use crate::store::statement::Statement;
 
+/// BEFORE UPDATE of a profile that is about to lose `can_reveal`: waits for accounts that are on their way to it.
+#[pg_trigger(sql = false)]
+fn lock_profile_first<'a>(trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
+    static LOCK: Statement = Statement::new("SELECT true FROM token_auth.profile WHERE name = $1 FOR UPDATE");
+    answer(|| {
+        let old = trigger.old().ok_or(Error::NotOurTable)?;
+        let name: String = old.get_by_name("name").ok().flatten().ok_or(Error::NotOurTable)?;
+        LOCK.latest_run(&[name.into()]);
+        Ok(())
+    });
+    Ok(trigger.new())
+}
+
+/// BEFORE UPDATE of an account that is about to get another profile: waits for tokens that are being made in it.
+#[pg_trigger(sql = false)]
+fn lock_account_first<'a>(trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
+    static LOCK: Statement = Statement::new("SELECT true FROM token_auth.account WHERE id = $1 FOR UPDATE");
+    answer(|| {
+        let old = trigger.old().ok_or(Error::NotOurTable)?;
+        let id: i64 = old.get_by_name("id").ok().flatten().ok_or(Error::NotOurTable)?;
+        LOCK.latest_run(&[id.into()]);
+        Ok(())
+    });
+    Ok(trigger.new())
+}
+
 /// AFTER UPDATE of a profile that was `can_reveal` and is so no longer.
 #[pg_trigger(sql = false)]
 fn erase_sealed_of_profile<'a>(trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
-    static WAIT_FOR_MOVERS: Statement =
-        Statement::new("SELECT true FROM token_auth.profile WHERE name = $1 FOR UPDATE");
     static WAIT_FOR_MAKERS: Statement =
         Statement::new("SELECT id FROM token_auth.account WHERE profile = $1 ORDER BY id FOR UPDATE");
     answer(|| {
         let new = trigger.new().ok_or(Error::NotOurTable)?;
         let profile: String = new.get_by_name("name").ok().flatten().ok_or(Error::NotOurTable)?;
-        WAIT_FOR_MOVERS.latest_run(&[profile.as_str().into()]);
         let accounts: Vec<i64> = WAIT_FOR_MAKERS.latest_rows(&[profile.into()], |row| row.must(1));
         accounts.into_iter().for_each(erase);
         Ok(())
@@ -35,14 +61,12 @@ fn erase_sealed_of_profile<'a>(trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
 fn erase_sealed_of_account<'a>(trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
     static CAN_REVEAL: Statement =
         Statement::new("SELECT can_reveal FROM token_auth.profile WHERE name = $1 FOR KEY SHARE");
-    static WAIT_FOR_MAKERS: Statement = Statement::new("SELECT true FROM token_auth.account WHERE id = $1 FOR UPDATE");
     answer(|| {
         let new = trigger.new().ok_or(Error::NotOurTable)?;
         let id: i64 = new.get_by_name("id").ok().flatten().ok_or(Error::NotOurTable)?;
         let profile: String = new.get_by_name("profile").ok().flatten().ok_or(Error::NotOurTable)?;
         // The foreign key refuses a profile that does not exist.
         if CAN_REVEAL.latest_row(&[profile.into()], |row| row.must::<bool>(1)) == Some(false) {
-            WAIT_FOR_MAKERS.latest_run(&[id.into()]);
             erase(id);
         }
         Ok(())

@@ -6,7 +6,7 @@ use pgrx::pg_extern;
 use crate::access;
 use crate::account::Account;
 use crate::arguments;
-use crate::authority;
+use crate::authority::{self, Deed};
 use crate::error::{Error, answer};
 use crate::issue::{NewToken, TokenName};
 use crate::store::record::Record;
@@ -42,11 +42,12 @@ fn reset_token(
         Statement::new("UPDATE token_auth.token SET replaced_at = $2, replaced_by = $3, expires_at = $4 WHERE id = $1");
     answer(|| {
         let (account, id) = Account::of_token(token_id, account_id)?;
-        let profile = &account.profile;
-        profile.check_can_reset()?;
         Token::lock_home(id);
         LOCK_DOMAINS.run(&[id.into()]);
         let old = Token::lock(id)?;
+        authority::check(&account, Deed::ManageToken(id))?;
+        let profile = &account.profile;
+        profile.check_can_reset()?;
         old.check_live()?;
 
         let now = server::now();

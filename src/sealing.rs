@@ -15,7 +15,7 @@ use token_auth_rules::secret::Digest;
 use zeroize::Zeroizing;
 
 use crate::account::Account;
-use crate::authority;
+use crate::authority::{self, Deed};
 use crate::error::{Error, KeyFileProblem, answer};
 use crate::profile::Profile;
 use crate::settings;
@@ -27,6 +27,7 @@ fn reveal_token(id: Option<i64>, account_id: Option<i64>) -> String {
     static READ: Statement = Statement::new("SELECT id, digest, sealed FROM token_auth.token WHERE id = $1");
     answer(|| {
         let (account, id) = Account::of_token_to_read(id, account_id)?;
+        authority::check(&account, Deed::ManageToken(id))?;
         account.profile.check_can_reveal()?;
         let token = READ.latest_row(&[id.into()], SealedToken::read).ok_or(Error::NoToken(id))?;
         let sealed = token.sealed.as_deref().ok_or(Error::NotSealed(id))?;
@@ -36,22 +37,19 @@ fn reveal_token(id: Option<i64>, account_id: Option<i64>) -> String {
     })
 }
 
-/// How many sealed copies are sealed anew at a time.
-const BATCH: i64 = 1000;
-
+/// Account by account, in the order in which copies are erased: accounts are locked before their tokens.
 #[pg_extern(sql = false)]
 fn reseal_tokens(max_tokens: Option<i64>) -> i64 {
-    static OUTDATED: Statement = Statement::new(
-        "SELECT id, digest, sealed
+    static NEXT_ACCOUNT: Statement = Statement::new(
+        "SELECT account_id
            FROM token_auth.token
-          WHERE id > $1
+          WHERE account_id > $1
             AND sealed IS NOT NULL
             AND pg_catalog.substr(sealed, 1, $2) <> $3
-          ORDER BY id
-          LIMIT $4
-            FOR NO KEY UPDATE",
+          ORDER BY account_id
+          LIMIT 1",
     );
-    static RESEAL: Statement = Statement::new("UPDATE token_auth.token SET sealed = $2 WHERE id = $1");
+    static LOCK_ACCOUNT: Statement = Statement::new("SELECT true FROM token_auth.account WHERE id = $1 FOR SHARE");
     answer(|| {
         let wanted = max_tokens.unwrap_or(i64::MAX);
         if wanted <= 0 {
@@ -60,24 +58,52 @@ fn reseal_tokens(max_tokens: Option<i64>) -> i64 {
         authority::check_all_accounts("sealing tokens anew")?;
         let keys = key_file()?.ok_or(Error::NoKeyFile { profile: None })?;
         let mark = keys.current_mark();
-        let (mut resealed, mut last) = (0, i64::MIN);
+        let (mut resealed, mut account) = (0, i64::MIN);
         while resealed < wanted {
-            let batch = BATCH.min(wanted - resealed);
-            let arguments = [last.into(), (MARK as i32).into(), mark.as_slice().into(), batch.into()];
-            let tokens = OUTDATED.rows(&arguments, SealedToken::read);
-            for SealedToken { id, digest, sealed } in &tokens {
-                let sealed = sealed.as_deref().ok_or(Error::NotSealed(*id))?;
-                let secret = keys.open(*id, digest, sealed).map_err(|why| does_not_open(*id, why))?;
-                RESEAL.run(&[(*id).into(), keys.seal(*id, digest, &secret, nonce()?).into()]);
-                last = *id;
-            }
-            resealed += tokens.len() as i64;
-            if (tokens.len() as i64) < batch {
-                break;
-            }
+            let arguments = [account.into(), (MARK as i32).into(), mark.as_slice().into()];
+            let Some(next) = NEXT_ACCOUNT.row(&arguments, |row| row.must(1)) else { break };
+            account = next;
+            LOCK_ACCOUNT.run(&[account.into()]);
+            resealed += reseal(account, &keys, wanted - resealed)?;
         }
         Ok(resealed)
     })
+}
+
+/// Seals copies of an account anew, at most so many, and returns how many.
+fn reseal(account: i64, keys: &Keys, wanted: i64) -> Result<i64, Error> {
+    /// How many are held in memory at a time.
+    const BATCH: i64 = 1000;
+    static OUTDATED: Statement = Statement::new(
+        "SELECT id, digest, sealed
+           FROM token_auth.token
+          WHERE account_id = $1
+            AND id > $2
+            AND sealed IS NOT NULL
+            AND pg_catalog.substr(sealed, 1, $3) <> $4
+          ORDER BY id
+          LIMIT $5
+            FOR NO KEY UPDATE",
+    );
+    static RESEAL: Statement = Statement::new("UPDATE token_auth.token SET sealed = $2 WHERE id = $1");
+    let mark = keys.current_mark();
+    let (mut resealed, mut last) = (0, i64::MIN);
+    while resealed < wanted {
+        let batch = BATCH.min(wanted - resealed);
+        let arguments = [account.into(), last.into(), (MARK as i32).into(), mark.as_slice().into(), batch.into()];
+        let tokens = OUTDATED.rows(&arguments, SealedToken::read);
+        for SealedToken { id, digest, sealed } in &tokens {
+            let sealed = sealed.as_deref().ok_or(Error::NotSealed(*id))?;
+            let secret = keys.open(*id, digest, sealed).map_err(|why| does_not_open(*id, why))?;
+            RESEAL.run(&[(*id).into(), keys.seal(*id, digest, &secret, nonce()?).into()]);
+            last = *id;
+        }
+        resealed += tokens.len() as i64;
+        if (tokens.len() as i64) < batch {
+            break;
+        }
+    }
+    Ok(resealed)
 }
 
 /// The sealed copy of a new token's secret, or `None` where the profile does not let it be revealed.

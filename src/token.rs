@@ -60,7 +60,7 @@ fn pause_token(id: Option<i64>, account_id: Option<i64>) {
         "UPDATE token_auth.token SET paused_at = pg_catalog.clock_timestamp() WHERE id = $1 AND paused_at IS NULL",
     );
     answer(|| {
-        let (account, id) = Account::of_token(id, account_id)?;
+        let (account, id) = Token::to_touch(id, account_id)?;
         account.profile.check_can_pause()?;
         PAUSE.run(&[id.into()]);
         Ok(())
@@ -73,7 +73,7 @@ fn resume_token(id: Option<i64>, account_id: Option<i64>) {
     static RESUME: Statement =
         Statement::new("UPDATE token_auth.token SET paused_at = NULL WHERE id = $1 AND paused_at IS NOT NULL");
     answer(|| {
-        let (_account, id) = Account::of_token(id, account_id)?;
+        let (_account, id) = Token::to_touch(id, account_id)?;
         RESUME.run(&[id.into()]);
         Ok(())
     })
@@ -84,7 +84,7 @@ fn rename_token(id: Option<i64>, name: Text<'_>, account_id: Option<i64>) {
     static RENAME: Statement = Statement::new("UPDATE token_auth.token SET name = $2 WHERE id = $1");
     answer(|| {
         let name = new_name(name, "name")?;
-        let (account, id) = Account::of_token(id, account_id)?;
+        let (account, id) = Token::to_touch(id, account_id)?;
         account.profile.check_can_rename()?;
         RENAME.run(&[id.into(), name.into()]);
         Ok(())
@@ -95,10 +95,10 @@ fn rename_token(id: Option<i64>, name: Text<'_>, account_id: Option<i64>) {
 fn set_token_expiry(id: Option<i64>, expires_at: Option<TimestampWithTimeZone>, account_id: Option<i64>) {
     static SET: Statement = Statement::new("UPDATE token_auth.token SET expires_at = $2 WHERE id = $1");
     answer(|| {
-        let (account, id) = Account::of_token(id, account_id)?;
+        let (account, token) = Token::to_end(id, account_id)?;
         let expires_at = arguments::expiry(expires_at, &account.profile)?;
-        Token::lock(id)?.check_live()?;
-        SET.run(&[id.into(), expires_at.into()]);
+        token.check_live()?;
+        SET.run(&[token.id.into(), expires_at.into()]);
         Ok(())
     })
 }
@@ -108,7 +108,7 @@ fn set_token_metadata(id: Option<i64>, metadata: Option<&[u8]>, account_id: Opti
     static SET: Statement = Statement::new("UPDATE token_auth.token SET metadata = $2 WHERE id = $1");
     answer(|| {
         let metadata = arguments::metadata(required(metadata, "metadata")?)?;
-        let (_account, id) = Account::of_token(id, account_id)?;
+        let (_account, id) = Token::to_touch(id, account_id)?;
         SET.run(&[id.into(), metadata.into()]);
         Ok(())
     })
@@ -119,16 +119,15 @@ fn delete_token(id: Option<i64>, confirm_name: Text<'_>, account_id: Option<i64>
     static DELETE: Statement = Statement::new("DELETE FROM token_auth.token WHERE id = $1");
     answer(|| {
         let confirm_name = text(confirm_name, "confirm_name")?;
-        let (account, id) = Account::of_token(id, account_id)?;
-        let token = Token::lock(id)?;
+        let (account, token) = Token::to_end(id, account_id)?;
         match confirm_name {
-            Some(name) if name != token.name => return Err(Error::NotConfirmed { what: "token", id }),
+            Some(name) if name != token.name => return Err(Error::NotConfirmed { what: "token", id: token.id }),
             None if account.profile.confirms_delete => {
-                return Err(Error::Unconfirmed { profile: account.profile.name, id });
+                return Err(Error::Unconfirmed { profile: account.profile.name, id: token.id });
             }
             _ => {}
         }
-        DELETE.run(&[id.into()]);
+        DELETE.run(&[token.id.into()]);
         Ok(())
     })
 }
@@ -145,6 +144,29 @@ pub struct Token {
 }
 
 impl Token {
+    /// A token to change in a way that cannot end it, locked, and its account. The caller is asked after the lock: who waits
+    /// for it is taken as it is then, and so is the token.
+    pub fn to_touch(id: Option<i64>, account_id: Option<i64>) -> Result<(Account, i64), Error> {
+        let (account, id) = Account::of_token(id, account_id)?;
+        Self::lock_alone(id)?;
+        authority::check(&account, Deed::ManageToken(id))?;
+        Ok((account, id))
+    }
+
+    /// A token to change in a way that may end it, locked after its home, and its account. The caller is asked after that.
+    fn to_end(id: Option<i64>, account_id: Option<i64>) -> Result<(Account, Self), Error> {
+        let (account, id) = Account::of_token(id, account_id)?;
+        let token = Self::lock(id)?;
+        authority::check(&account, Deed::ManageToken(id))?;
+        Ok((account, token))
+    }
+
+    /// Locks a token and not its home, for what cannot end it.
+    pub fn lock_alone(id: i64) -> Result<(), Error> {
+        static LOCK: Statement = Statement::new("SELECT true FROM token_auth.token WHERE id = $1 FOR NO KEY UPDATE");
+        LOCK.row(&[id.into()], |_| ()).ok_or(Error::NoToken(id))
+    }
+
     /// Locks the home of a token whose account is locked already: the guard of the last token may lock it later on, and
     /// locks are taken from the top.
     pub fn lock_home(id: i64) {

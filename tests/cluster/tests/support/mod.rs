@@ -1,0 +1,85 @@
+//! An account whose tokens call functions, and what they are answered.
+
+use cluster::{Client, Cluster, NewToken, Refusal, Sql, TokenAuth, readme, refusal};
+use postgres::Transaction;
+use std::sync::{
+    Arc, Mutex, PoisonError, Weak,
+    atomic::{AtomicUsize, Ordering},
+};
+
+/// An account under a profile, both of its own. `alice` is its administrator.
+pub struct Scene {
+    pub account: i64,
+    /// The name of the account, and of its profile.
+    pub name: String,
+    /// May do everything, also where only administrators may.
+    pub superuser: Client,
+    /// The last scene that has it stops it.
+    cluster: Arc<Cluster>,
+}
+
+impl Scene {
+    /// The profile is `default` but for these columns, written as a JSON object.
+    pub fn under(profile: &str) -> Scene {
+        static NUMBER: AtomicUsize = AtomicUsize::new(1);
+        let cluster = shared_cluster();
+        let mut superuser = cluster.connect(DATABASE, "postgres");
+        superuser.run("SET token_auth.actor = 'alice'", &[]);
+        let name = format!("scene {}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        superuser.own_profile(&name, profile);
+        let account = superuser.account_under(&name, &name);
+        superuser.run("SELECT token_auth.add_account_admin($1, 'alice')", &[&account]);
+        Scene { account, name, superuser, cluster }
+    }
+
+    /// A session of `alice` or `bob`, who may call every function, of `holder`, who may only authenticate, or of `nobody`.
+    pub fn session(&self, role: &str) -> Client {
+        self.cluster.connect(DATABASE, role)
+    }
+}
+
+/// A transaction that acts as a token.
+pub fn acting_as<'a>(token: &NewToken, session: &'a mut Client) -> Transaction<'a> {
+    let mut work = session.transaction().expect("a transaction begins");
+    let code: String = work.get("SELECT code FROM token_auth.authenticate($1)", &[&token.secret]);
+    assert_eq!(code, "ok", "token {}", token.id);
+    work
+}
+
+/// Why a call is refused, if it is. It is undone, and the transaction can go on.
+pub fn refusal_of(call: &str, work: &mut Transaction) -> Option<Refusal> {
+    let mut attempt = work.transaction().expect("a savepoint");
+    attempt.query(&format!("SELECT token_auth.{call}"), &[]).err().map(|error| refusal(&error))
+}
+
+const DATABASE: &str = "app";
+
+/// The cluster of this process, which a static would leave running at its end.
+fn shared_cluster() -> Arc<Cluster> {
+    static SHARED: Mutex<Weak<Cluster>> = Mutex::new(Weak::new());
+    let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+    shared.upgrade().unwrap_or_else(|| {
+        let cluster = Arc::new(start_cluster());
+        *shared = Arc::downgrade(&cluster);
+        cluster
+    })
+}
+
+fn start_cluster() -> Cluster {
+    let keys = format!("{}\n", "0c".repeat(32));
+    let cluster =
+        Cluster::builder().preload("token_auth").setting("max_connections", "200").sealing_keys(&keys).start();
+    let mut superuser = cluster.create_database_with_token_auth(DATABASE);
+    superuser.batch_execute(&readme::grants()).expect("README.md's GRANTs");
+    superuser
+        .batch_execute(
+            "CREATE ROLE alice  LOGIN IN ROLE token_manager, token_revealer;
+             CREATE ROLE bob    LOGIN IN ROLE token_manager, token_revealer;
+             CREATE ROLE holder LOGIN;
+             CREATE ROLE nobody LOGIN;
+             GRANT EXECUTE ON FUNCTION token_auth.authenticate, token_auth.sweep, token_auth.reseal_tokens TO alice, bob;
+             GRANT EXECUTE ON FUNCTION token_auth.authenticate TO holder",
+        )
+        .expect("somebody who logs in as each");
+    cluster
+}
