@@ -19,7 +19,7 @@ CREATE FUNCTION token_auth.are_actions(actions text[]) RETURNS bool
     AS 'MODULE_PATHNAME', 'are_actions_wrapper';
 
 COMMENT ON FUNCTION token_auth.are_actions(text[]) IS
-'Whether each element is an action of a scope, spelt out (full, not *), and none is there twice. NULL for NULL. Used by CHECK constraints.';
+'Whether each element is an action of a scope, spelt out (full, not *), of at most 64 bytes, and none is there twice. NULL for NULL. Used by CHECK constraints.';
 
 -- '1 month -29 days' compares as more than nothing, and is less than nothing in a February.
 CREATE FUNCTION token_auth.is_not_negative(span interval) RETURNS bool

@@ -11,8 +11,8 @@ COMMENT ON TRIGGER protect_presets_truncate ON token_auth.profile IS 'Presets ar
 
 COMMENT ON CONSTRAINT profile_resource_pkey ON token_auth.profile_resource IS 'A profile lists a resource once';
 COMMENT ON CONSTRAINT profile_resource_profile_fkey ON token_auth.profile_resource IS 'The list goes with its profile';
-COMMENT ON CONSTRAINT profile_resource_resource_format ON token_auth.profile_resource IS 'The resource of a scope, spelt out';
-COMMENT ON CONSTRAINT profile_resource_actions_format ON token_auth.profile_resource IS 'At least one, each the action of a scope, spelt out (full, not *), and none twice';
+COMMENT ON CONSTRAINT profile_resource_resource_format ON token_auth.profile_resource IS 'The resource of a scope, spelt out, at most 190 bytes';
+COMMENT ON CONSTRAINT profile_resource_actions_format ON token_auth.profile_resource IS 'At least one, each the action of a scope, spelt out (full, not *), at most 64 bytes, and none twice';
 COMMENT ON TRIGGER protect_presets ON token_auth.profile_resource IS 'Presets are read-only';
 COMMENT ON TRIGGER protect_presets_truncate ON token_auth.profile_resource IS 'Presets are read-only';
 

@@ -11,7 +11,7 @@ CREATE FUNCTION token_auth.create_account(
 COMMENT ON FUNCTION token_auth.create_account(text, text, jsonb) IS
 'Creates an account and returns its id.
 name: at most 255 characters, not blank, without control characters, unique. profile: the rules that its tokens follow. metadata: whatever the application keeps about it; NULL is {}.
-Errors: 22023 for a NULL name or profile, a bad name; 22021 for text that is not UTF-8; P0002 for an unknown profile; 23505 for a name that is taken.';
+Errors: 22023 for a NULL name or profile, a bad name; 22021 for text that is not UTF-8; P0002 for an unknown profile; 42501 in a transaction that acts as a token; 23505 for a name that is taken.';
 
 CREATE FUNCTION token_auth.pause_account(id bigint, account_id bigint DEFAULT NULL) RETURNS void
     LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp

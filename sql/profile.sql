@@ -56,8 +56,8 @@ CREATE TABLE token_auth.profile_resource (
     actions  text[] NOT NULL,
 
     PRIMARY KEY (profile, resource),
-    -- Together with any action it is a scope; "*" is no resource of its own.
-    CONSTRAINT profile_resource_resource_format CHECK (resource <> '*' AND token_auth.are_scopes(ARRAY[resource || ':full'])),
+    -- Together with any action it is a scope, of at most 255 bytes; "*" is no resource of its own.
+    CONSTRAINT profile_resource_resource_format CHECK (resource <> '*' AND octet_length(resource) <= 190 AND token_auth.are_scopes(ARRAY[resource || ':full'])),
     CONSTRAINT profile_resource_actions_format CHECK (cardinality(actions) > 0 AND token_auth.are_actions(actions))
 );
 

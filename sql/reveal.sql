@@ -7,7 +7,7 @@ CREATE FUNCTION token_auth.reveal_token(id bigint, account_id bigint DEFAULT NUL
 COMMENT ON FUNCTION token_auth.reveal_token(bigint, bigint) IS
 'Returns the secret of a token once more, from its sealed copy. It writes nothing.
 account_id: when given, an id of another account is unknown.
-Errors: 22023 for a NULL id; P0002 for an unknown id; 42501 under a profile without can_reveal, and for a caller who may not manage here; 55000 for a token without a sealed copy, or one sealed under a key that the key file does not have; F0000 for a key file that cannot be used; XX001 for a sealed copy that was changed or moved to another row.';
+Errors: 22023 for a NULL id; P0002 for an unknown id; 42501 under a profile without can_reveal, and for a caller who may not manage here; 55000 for a token without a sealed copy, without a key file, and for a copy sealed under a key that it does not have; F0000 for a key file that cannot be used; XX001 for a sealed copy that was changed or moved to another row.';
 
 CREATE FUNCTION token_auth.reseal_tokens(max_tokens bigint DEFAULT NULL) RETURNS bigint
     LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp

@@ -5,7 +5,7 @@ CREATE FUNCTION token_auth.authenticate(secret text) RETURNS token_auth.verifica
     AS 'MODULE_PATHNAME', 'authenticate_wrapper';
 
 COMMENT ON FUNCTION token_auth.authenticate(text) IS
-'Verifies a secret, and where the answer is ok lets the transaction act as that token: until it ends, or the savepoint after which this was called is rolled back to, or deauthenticate. Outside of a transaction block that is the end of the statement. Where the answer is another one, the transaction acts as nobody.
+'Verifies a secret, and where the answer is ok lets the transaction act as that token: until it ends, or the savepoint after which this was called is rolled back to, deauthenticate, or RESET ALL. Outside of a transaction block that is the end of the statement, and a warning says so. Where the answer is another one, the transaction acts as nobody.
 secret: as it was shown, without "Bearer " before it; NULL is malformed.
 Result: one row, always, as of verify_token with neither scope nor domain. It writes nothing, and works in a read-only transaction and on a hot standby.
 Errors: 25000 while a parallel query is running.';

@@ -6,6 +6,7 @@ use crate::arguments::{Text, new_name, required, text};
 use crate::authority::{self, Deed};
 use crate::error::{Error, answer, or_taken};
 use crate::profile::Profile;
+use crate::store::server;
 use crate::store::statement::Statement;
 use crate::store::value::Jsonb;
 
@@ -18,7 +19,7 @@ fn create_account(name: Text<'_>, profile: Text<'_>, metadata: Option<&[u8]>) ->
     );
     answer(|| {
         let name = new_name(name, "name")?;
-        authority::check_all_accounts("accounts")?;
+        authority::check_all_accounts("manage accounts")?;
         let profile = existing_profile(profile)?;
         let metadata = metadata.map(|metadata| Jsonb(metadata.to_vec()));
         let id = INSERT.row(&[name.into(), profile.into(), metadata.into()], |row| row.must(1));
@@ -64,7 +65,7 @@ fn rename_account(id: Option<i64>, name: Text<'_>, account_id: Option<i64>) {
 fn set_account_profile(id: Option<i64>, profile: Text<'_>, account_id: Option<i64>) {
     static SET: Statement = Statement::new("UPDATE token_auth.account SET profile = $2 WHERE id = $1");
     answer(|| {
-        authority::check_all_accounts("accounts")?;
+        authority::check_all_accounts("manage accounts")?;
         let profile = existing_profile(profile)?;
         // Its tokens are about to lose their sealed copies, where the new profile reveals nothing: see erase.rs.
         let account = Account::to_administer(id, account_id, Lock::Alone)?.check(Deed::ChangeAccount)?;
@@ -145,7 +146,7 @@ impl Account {
     /// accounts there are.
     fn to_administer(id: Option<i64>, account_id: Option<i64>, lock: Lock) -> Result<Self, Error> {
         let id = required(id, "account id")?;
-        authority::check_all_accounts("accounts")?;
+        authority::check_all_accounts("manage accounts")?;
         let is_another = account_id.is_some_and(|account_id| account_id != id);
         let account = if is_another { None } else { Self::lock(id, lock) };
         account.ok_or(Error::NoAccount(id))
@@ -216,6 +217,7 @@ impl Account {
             Lock::Alone => Some(&ALONE),
         };
         if let Some(lock) = lock {
+            server::check_can_write(c"a function that manages tokens");
             lock.row(&[id.into()], |_| ())?;
         }
         READ.latest_row(&[id.into()], |row| Self {

@@ -65,11 +65,11 @@ pub fn check_gives(access: &[Access]) -> Result<(), Error> {
 pub fn check_knows_domain(domain_id: Option<i64>) -> Result<(), Error> {
     let Some(caller) = Caller::of_transaction()? else { return Ok(()) };
     let knows = |access: &Access| access.domain_id.is_none() || access.domain_id == domain_id;
-    if caller.0.facts.access.iter().any(knows) { Ok(()) } else { caller.lacks(Lacking::AccessToGive) }
+    if caller.0.facts.access.iter().any(knows) { Ok(()) } else { caller.lacks(Lacking::AccessToDomain) }
 }
 
 /// Whether whoever is calling may do what concerns more than one account, or one that does not exist yet: a token may
-/// not. `what` is what it may not manage.
+/// not. `what` completes "may not …".
 pub fn check_all_accounts(what: &'static str) -> Result<(), Error> {
     match identity::assumed() {
         Some(token_id) => Err(Error::NotForTokens { token_id, what }),
@@ -143,13 +143,18 @@ impl Caller {
     fn check(&self, account: &Account, deed: Deed) -> Result<(), Error> {
         match deed {
             Deed::ChangeAccount | Deed::AddAdministrator => {
-                Err(Error::NotForTokens { token_id: self.0.id, what: "accounts" })
+                Err(Error::NotForTokens { token_id: self.0.id, what: "manage accounts" })
             }
             Deed::ChangeDomain => self.check_domains(),
             Deed::CreateDomain if account.profile.creates_domain_token => {
                 self.check_domains()?;
                 // The new domain is covered by access to every domain only.
-                self.check_covers(&[Access { domain_id: None, scopes: vec!["*".to_string()] }], None)
+                let full = Access { domain_id: None, scopes: vec!["*".to_string()] };
+                if coverage::covers(&self.0.facts.access, &[full]) {
+                    Ok(())
+                } else {
+                    self.lacks(Lacking::AccessOfDomainToken)
+                }
             }
             Deed::CreateDomain => self.check_domains(),
             Deed::DeleteDomain(id) => {

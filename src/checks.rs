@@ -19,12 +19,13 @@ fn are_scopes(scopes: Option<Array<'_, &[u8]>>) -> Option<bool> {
     Some(scopes?.iter().all(|scope| scope.is_some_and(is_grant)))
 }
 
-/// Whether each element is an action, spelt out (`full`, not `*`), and none is there twice.
+/// Whether each element is an action, spelt out (`full`, not `*`), of at most 64 bytes, and none is there twice.
 #[pg_extern(sql = false)]
 fn are_actions(actions: Option<Array<'_, &[u8]>>) -> Option<bool> {
     let is_action = |action: &[u8]| {
-        std::str::from_utf8(action)
-            .is_ok_and(|action| action != "*" && Scope::parse_grant(&format!("any:{action}")).is_ok())
+        std::str::from_utf8(action).is_ok_and(|action| {
+            action != "*" && action.len() <= 64 && Scope::parse_grant(&format!("any:{action}")).is_ok()
+        })
     };
     let mut seen = HashSet::new();
     Some(actions?.iter().all(|action| action.is_some_and(|action| is_action(action) && seen.insert(action))))

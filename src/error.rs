@@ -7,6 +7,7 @@ use pgrx::{PgLogLevel, PgSqlErrorCode, PgTryBuilder};
 use token_auth_rules::name::{self, NameError};
 use token_auth_rules::scope::{self, ScopeError};
 use token_auth_rules::sealing::KeyFileError;
+use token_auth_rules::secret;
 
 /// The largest metadata of a token, in bytes of its text form. The table has the same limit as a constraint.
 pub const MAX_METADATA: usize = 8192;
@@ -47,7 +48,9 @@ pub enum Error {
     AlreadyReset(i64),
     Expired(i64),
     NotSealed(i64),
-    NoKeyFile { profile: Option<String> },
+    NoKeyFile,
+    NoKeyToSeal { profile: String },
+    NoKeyToOpen(i64),
     SealedUnderUnknownKey(i64),
     Preset(String),
     PresetsTruncated(String),
@@ -83,6 +86,10 @@ pub enum Lacking {
     Tokens,
     /// Access that the call would give.
     AccessToGive,
+    /// Full access with `all_domains`, which the token of a new domain is covered by.
+    AccessOfDomainToken,
+    /// Any access to the domain that the call names.
+    AccessToDomain,
     /// Access that this token has.
     AccessOf(i64),
 }
@@ -167,8 +174,8 @@ impl Error {
                 ERRCODE_INVALID_PARAMETER_VALUE,
                 format!("profile {} does not know the scope {}", shown(profile), shown(scope)),
                 &match near.as_slice() {
-                    [] => format!("It knows *, {}.", known.join(", ")),
-                    near => format!("Did you mean {}? It knows *, {}.", near.join(" or "), known.join(", ")),
+                    [] => format!("It knows *, {}.", listed(known)),
+                    near => format!("Did you mean {}? It knows *, {}.", near.join(" or "), listed(known)),
                 },
             ),
             Error::NoDomain => part(
@@ -214,7 +221,7 @@ impl Error {
             Error::BadLimit => part(
                 ERRCODE_INVALID_PARAMETER_VALUE,
                 "max_tokens must be greater than zero".to_string(),
-                "Pass how many tokens to remove at most, or NULL for all that are due.",
+                "Pass a number of tokens, or NULL for all.",
             ),
             Error::NoAccount(id) => part(
                 ERRCODE_NO_DATA_FOUND,
@@ -278,7 +285,7 @@ impl Error {
             Error::Preset(name) => part(
                 ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
                 format!("profile {} is a preset and cannot be changed", shown(name)),
-                "Copy the row under a name of your own and change that.",
+                "Copy its row, and its rows of token_auth.profile_resource if it has any, under a name of your own.",
             ),
             Error::PresetsTruncated(table) => part(
                 ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
@@ -320,6 +327,11 @@ impl Error {
                     Lacking::Domains => format!("token {token_id} may not manage domains"),
                     Lacking::Tokens => format!("token {token_id} may not manage tokens here"),
                     Lacking::AccessToGive => format!("token {token_id} cannot give access that it does not have"),
+                    Lacking::AccessOfDomainToken => format!(
+                        "token {token_id} may not create a domain, which brings a token with full access to it \
+                         (creates_domain_token is true)"
+                    ),
+                    Lacking::AccessToDomain => format!("token {token_id} has no access to that domain"),
                     Lacking::AccessOf(other) => {
                         format!("token {token_id} may not manage token {other}, which has access that it does not have")
                     }
@@ -330,12 +342,14 @@ impl Error {
                         "It takes tokens:full, with all_domains or for the home of the token that is managed."
                     }
                     Lacking::AccessToGive => "Give less, or act as a token that has it.",
+                    Lacking::AccessOfDomainToken => "It takes full access (*) with all_domains.",
+                    Lacking::AccessToDomain => "Act as a token that has some.",
                     Lacking::AccessOf(_) => "Act as a token that has all the access of the other one.",
                 },
             ),
             Error::NotForTokens { token_id, what } => part(
                 ERRCODE_INSUFFICIENT_PRIVILEGE,
-                format!("token {token_id}, as which this transaction acts, may not manage {what}"),
+                format!("token {token_id}, as which this transaction acts, may not {what}"),
                 "Do it in a transaction that does not act as a token.",
             ),
             Error::Parallel(function) => part(
@@ -348,16 +362,23 @@ impl Error {
                 format!("token {id} has no sealed copy of its secret"),
                 "It was made while its secret could not be revealed, or its copy was erased since: create a new token.",
             ),
-            Error::NoKeyFile { profile } => part(
+            Error::NoKeyFile => part(
                 ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-                match profile {
-                    Some(profile) => format!(
-                        "profile {} keeps secrets sealed (can_reveal is true), and there is no key to seal them with",
-                        shown(profile)
-                    ),
-                    None => "there is no key to seal secrets with".to_string(),
-                },
+                "there is no key to seal secrets with".to_string(),
+                "Set token_auth.sealing_key_file to the file with the keys.",
+            ),
+            Error::NoKeyToSeal { profile } => part(
+                ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                format!(
+                    "profile {} keeps secrets sealed (can_reveal is true), and there is no key to seal them with",
+                    shown(profile)
+                ),
                 "Set token_auth.sealing_key_file to a file with a key in it, or use a profile with can_reveal = false.",
+            ),
+            Error::NoKeyToOpen(id) => part(
+                ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                format!("there is no key to open the sealed copy of token {id} with"),
+                "Set token_auth.sealing_key_file to a file with the key under which it was sealed.",
             ),
             Error::SealedUnderUnknownKey(id) => part(
                 ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
@@ -367,7 +388,7 @@ impl Error {
             Error::SealBroken(id) => part(
                 ERRCODE_DATA_CORRUPTED,
                 format!("the sealed copy of token {id} does not open"),
-                "It was changed, or made for another token. Reset the token, or set its sealed column to NULL.",
+                "It was changed, or made for another token. Bring it back from a backup, or create a new token.",
             ),
             Error::KeyFile(problem) => part(
                 ERRCODE_CONFIG_FILE_ERROR,
@@ -474,9 +495,30 @@ fn raise(parts: Parts) -> ! {
     unreachable!("reporting an ERROR does not return")
 }
 
-/// A name as a message shows it: quoted, cut where it is long, with what would break a line made visible.
+/// Scopes as a hint lists them: not more than a screen can hold.
+fn listed(scopes: &[String]) -> String {
+    const MOST: usize = 30;
+    match scopes.len().checked_sub(MOST) {
+        None | Some(0) => scopes.join(", "),
+        Some(more) => format!("{} and {more} more", scopes[..MOST].join(", ")),
+    }
+}
+
+/// A text as a message shows it: quoted, cut where it is long, with what would break a line made visible. Arguments get
+/// mixed up: what is a secret, a digest or a key in it is not shown.
 fn shown(text: &str) -> String {
     const LONGEST: usize = 80;
+    let words = text.split_inclusive(char::is_whitespace).map(|word| {
+        let bare = word.trim_end();
+        if secret::is_well_formed(bare.as_bytes()) {
+            secret::hint(bare) + &word[bare.len()..]
+        } else if is_long_hexadecimal(bare) {
+            format!("{}...{}", &bare[..4], &word[bare.len()..])
+        } else {
+            word.to_string()
+        }
+    });
+    let text: String = words.collect();
     let mut shown: String = text
         .chars()
         .take(LONGEST)
@@ -486,4 +528,10 @@ fn shown(text: &str) -> String {
         shown.push('…');
     }
     format!("\"{shown}\"")
+}
+
+/// Whether a word can be a digest, a sealed copy or a key, as they are usually written.
+fn is_long_hexadecimal(word: &str) -> bool {
+    let digits = word.strip_prefix("\\x").unwrap_or(word);
+    digits.len() >= 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
 }

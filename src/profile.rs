@@ -1,6 +1,6 @@
-//! The rules of a profile as the functions follow them, and the error that each of them causes. Four are read where
+//! The rules of a profile as the functions follow them, and the error that each of them causes. Some are read where
 //! SQL asks for them: `needs_verified_domain` by verification, `keeps_last_token` by the guard of the last token,
-//! `expired_retention` by the sweep, and `admins_only` in `authority.rs`.
+//! `expired_retention` by the sweep, `admins_only` in `authority.rs`, and `can_reveal` also by the triggers that erase.
 
 use pgrx::datum::Interval;
 use token_auth_rules::catalogue::{self, Resource};

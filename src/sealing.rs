@@ -31,8 +31,10 @@ fn reveal_token(id: Option<i64>, account_id: Option<i64>) -> String {
         account.profile.check_can_reveal()?;
         let token = READ.latest_row(&[id.into()], SealedToken::read).ok_or(Error::NoToken(id))?;
         let sealed = token.sealed.as_deref().ok_or(Error::NotSealed(id))?;
-        let secret =
-            read_keys(&account.profile)?.open(id, &token.digest, sealed).map_err(|why| does_not_open(id, why))?;
+        let secret = key_file()?
+            .ok_or(Error::NoKeyToOpen(id))?
+            .open(id, &token.digest, sealed)
+            .map_err(|why| does_not_open(id, why))?;
         Ok(secret.to_string())
     })
 }
@@ -55,8 +57,8 @@ fn reseal_tokens(max_tokens: Option<i64>) -> i64 {
         if wanted <= 0 {
             return Err(Error::BadLimit);
         }
-        authority::check_all_accounts("sealing tokens anew")?;
-        let keys = key_file()?.ok_or(Error::NoKeyFile { profile: None })?;
+        authority::check_all_accounts("seal tokens anew")?;
+        let keys = key_file()?.ok_or(Error::NoKeyFile)?;
         let mark = keys.current_mark();
         let (mut resealed, mut account) = (0, i64::MIN);
         while resealed < wanted {
@@ -111,7 +113,8 @@ pub fn seal(profile: &Profile, token_id: i64, digest: &Digest, secret: &str) -> 
     if !profile.can_reveal {
         return Ok(None);
     }
-    Ok(Some(read_keys(profile)?.seal(token_id, digest, secret, nonce()?)))
+    let keys = key_file()?.ok_or_else(|| Error::NoKeyToSeal { profile: profile.name.clone() })?;
+    Ok(Some(keys.seal(token_id, digest, secret, nonce()?)))
 }
 
 struct SealedToken {
@@ -142,10 +145,6 @@ fn does_not_open(id: i64, why: OpenError) -> Error {
         OpenError::UnknownKey => Error::SealedUnderUnknownKey(id),
         OpenError::Broken => Error::SealBroken(id),
     }
-}
-
-fn read_keys(profile: &Profile) -> Result<Keys, Error> {
-    key_file()?.ok_or_else(|| Error::NoKeyFile { profile: Some(profile.name.clone()) })
 }
 
 /// The keys in the file that `token_auth.sealing_key_file` names, or `None` where it names none.

@@ -1,6 +1,6 @@
 //! A transaction that acts as a token: who is it, and how does it begin and end.
 
-use pgrx::pg_extern;
+use pgrx::{pg_extern, warning};
 
 use crate::arguments::Text;
 use crate::error::{Error, answer};
@@ -16,6 +16,11 @@ fn authenticate(secret: Text<'_>) -> Verification {
         let (verification, good) = verify::secret(secret, None, None);
         if let Some(token_id) = good {
             identity::assume(token_id);
+            if server::is_alone_in_transaction() {
+                warning!(
+                    "authenticate() lasts until the end of the transaction, which is this statement: call it after BEGIN"
+                );
+            }
         }
         Ok(verification)
     })

@@ -17,7 +17,7 @@ fn sweep(max_tokens: Option<i64>) -> i64 {
         if wanted <= 0 {
             return Err(Error::BadLimit);
         }
-        authority::check_all_accounts("sweeping")?;
+        authority::check_all_accounts("remove expired tokens")?;
         let mut removed = 0;
         while removed < wanted {
             let batch = BATCH.min(wanted - removed);
@@ -38,7 +38,7 @@ fn sweep(max_tokens: Option<i64>) -> i64 {
 /// sets the sequences after it has brought back the rows of all tables, or a logical replication from the database
 /// that owns them. They are left alone; a restore would find no token for the access that it brings next.
 fn remove(limit: i64) -> i64 {
-    static REMOVE: Statement = Statement::new(
+    static REMOVE: Statement = Statement::planned_for_arguments(
         "WITH due AS MATERIALIZED (
              SELECT t.id
                FROM token_auth.token t

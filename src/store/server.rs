@@ -33,6 +33,19 @@ pub fn is_in_parallel_mode() -> bool {
     unsafe { pg_sys::IsInParallelMode() }
 }
 
+/// Raises PostgreSQL's own error where the transaction is read-only. `what` completes "cannot execute …".
+pub fn check_can_write(what: &CStr) {
+    // SAFETY: reads the state of the transaction, and the string while it does.
+    unsafe { pg_sys::PreventCommandIfReadOnly(what.as_ptr()) }
+}
+
+/// Whether a statement that calls a function of ours directly is a transaction of its own: no block was begun, and no
+/// other function is between them, as its error context would be.
+pub fn is_alone_in_transaction() -> bool {
+    // SAFETY: plain state of the process.
+    unsafe { !pg_sys::IsTransactionBlock() && pg_sys::error_context_stack.is_null() }
+}
+
 /// The user of the operating system as whom the server runs.
 pub fn user_id() -> u32 {
     // SAFETY: geteuid(2) always succeeds.

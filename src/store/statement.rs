@@ -17,6 +17,7 @@ use super::value::Value;
 /// A statement of ours, with `$1`, `$2`, … for its arguments. Every name in it is schema-qualified.
 pub struct Statement {
     sql: &'static str,
+    cursor_options: u32,
     /// The kept plan. Backends are forked before any plan is made, so each has its own.
     plan: AtomicPtr<pg_sys::_SPI_plan>,
 }
@@ -38,8 +39,15 @@ enum View<'a> {
 }
 
 impl Statement {
+    /// Its plan is made without a look at its arguments: digests among them do not get into a plan that somebody has
+    /// printed (`debug_print_plan`).
     pub const fn new(sql: &'static str) -> Self {
-        Self { sql, plan: AtomicPtr::new(ptr::null_mut()) }
+        Self { sql, cursor_options: pg_sys::CURSOR_OPT_GENERIC_PLAN, plan: AtomicPtr::new(ptr::null_mut()) }
+    }
+
+    /// A statement whose best plan depends on its arguments, which are nothing to hide.
+    pub const fn planned_for_arguments(sql: &'static str) -> Self {
+        Self { sql, cursor_options: 0, plan: AtomicPtr::new(ptr::null_mut()) }
     }
 
     /// Runs it and returns how many rows it processed.
@@ -130,7 +138,10 @@ impl Statement {
         let sql = CString::new(self.sql).expect("a statement has no NUL in it");
         let mut types: Vec<_> = arguments.iter().map(|value| value.oid).collect();
         // SAFETY: `sql` and `types` are only read during the call, and SPI is connected.
-        let plan = unsafe { pg_sys::SPI_prepare(sql.as_ptr(), types.len() as i32, types.as_mut_ptr()) };
+        let plan = unsafe {
+            let options = self.cursor_options as i32;
+            pg_sys::SPI_prepare_cursor(sql.as_ptr(), types.len() as i32, types.as_mut_ptr(), options)
+        };
         // SAFETY: SPI sets its result code when it returns no plan.
         assert!(!plan.is_null(), "{}: {}", self.sql, result_code(unsafe { pg_sys::SPI_result }));
         // SAFETY: the plan was just made and is not kept yet.

@@ -51,6 +51,23 @@ fn deauthenticate_ends_it_for_whoever_calls_it() {
 }
 
 #[test]
+fn who_authenticates_outside_of_a_transaction_block_is_warned() {
+    let (scene, token) = scene();
+    let (mut session, heard) = scene.listening_session("bob");
+    let warnings = || std::mem::take(&mut *heard.lock().expect("the listener does not panic"));
+    let authenticate = |secret: &str| format!("SELECT code FROM token_auth.authenticate('{secret}')");
+    session.batch_execute(&authenticate(&token.secret)).expect("it is called");
+    assert!(warnings().join("").contains("call it after BEGIN"));
+    // In a block it lasts, in a function it is that which goes on, and a refused secret had nothing to last.
+    session.batch_execute(&format!("BEGIN; {}; COMMIT", authenticate(&token.secret))).expect("it is called");
+    session
+        .batch_execute(&format!("DO $$ BEGIN PERFORM token_auth.authenticate('{}'); END $$", token.secret))
+        .expect("it is called");
+    session.batch_execute(&authenticate("not a secret")).expect("it is called");
+    assert_eq!(warnings(), Vec::<String>::new());
+}
+
+#[test]
 fn it_ends_with_the_transaction_however_that_ends() {
     let (scene, token) = scene();
     let mut session = scene.session("bob");

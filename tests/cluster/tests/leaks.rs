@@ -11,6 +11,27 @@ fn a_tokens_whole_life_leaves_no_trace_of_its_secret() {
     stage.assert_no_leaks();
 }
 
+/// Anybody may have plans printed into the log, with the values that they were made for.
+#[test]
+fn a_plan_that_is_printed_has_no_digest_in_it() {
+    let mut stage = Stage::start(talkative().preload("token_auth").setting("debug_print_plan", "on"));
+    let token = stage.manager.token(stage.account, "planned for", &["email:send"], "mail.example");
+    assert!(stage.verifier.is_good(&token.secret));
+    // This is how PostgreSQL prints bytes, and the log has some of a digest that a statement spells out.
+    let digest = stage.superuser.get::<Vec<u8>>("SELECT digest FROM token_auth.token WHERE id = $1", &[&token.id]);
+    let printed = |digest: &[u8]| digest.iter().map(|byte| format!(" {}", *byte as i8)).collect::<String>();
+    let known = stage.superuser.get::<Vec<u8>>("SELECT sha256('known') || ''::bytea", &[]);
+    stage.superuser.run(&format!("SELECT 1 FROM token_auth.token WHERE digest = '\\x{}'", hex(&known)), &[]);
+    let log = stage.cluster.log();
+    let log = log.text().split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(log.contains(&printed(&known)), "the log has no plans in it");
+    assert!(!log.contains(&printed(&digest)), "a plan has the digest in it");
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 fn live_a_life(stage: &mut Stage) {
     let Stage { manager, verifier, account, watch, .. } = stage;
     let domain = manager.domain(*account, "life.example");

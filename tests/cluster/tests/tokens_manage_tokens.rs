@@ -86,8 +86,16 @@ fn access_is_covered_before_and_after_it_is_changed() {
     let local = scene.token_of("mail.example", &["tokens:full", "email:full"]);
     let mut work = acting_as(&local, &mut bob);
     allowed(&mut work, &format!("grant_access({lesser}, '{{email:full}}', 'mail.example')"));
-    refused(&mut work, &format!("grant_access({lesser}, '{{email:send}}', 'spare.example')"), LACKS);
     refused(&mut work, &format!("grant_access({lesser}, '{{email:send}}', all_domains => true)"), LACKS);
+    // Of other domains it does not learn whether they are there.
+    for domain in ["spare.example", "unknown.example"] {
+        refused(
+            &mut work,
+            &format!("grant_access({lesser}, '{{email:send}}', '{domain}')"),
+            "no access to that domain",
+        );
+        refused(&mut work, &format!("revoke_access({lesser}, '{domain}')"), "no access to that domain");
+    }
 }
 
 #[test]

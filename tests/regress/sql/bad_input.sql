@@ -62,3 +62,17 @@ SET ROLE regress_verifier;
 SELECT label, v.code FROM (VALUES ('null', NULL), ('empty', ''), ('blank', ' '), ('control', E'\x01'), ('umlaut', 'ü'), ('megabyte', repeat('t', 1048576))) AS s(label, secret),
        token_auth.verify_token(s.secret) AS v;
 RESET ROLE;
+
+-- Arguments get mixed up: a secret, a digest or a key is not repeated in the error. Only its hint is.
+SELECT account_id AS other FROM (SELECT token_auth.create_account('Mixed up') AS account_id) a \gset
+SELECT secret, hint FROM token_auth.create_token(:other, 'mixed up', '{*}', all_domains => true) \gset
+SELECT call, position(:'secret' IN outcome) AS secret_at, outcome LIKE '%' || :'hint' || '%' AS shows_hint
+  FROM (SELECT call, regress.outcome(format(call, :'secret')) AS outcome
+          FROM unnest(ARRAY[
+              'SELECT token_auth.verify_token(''email:send'', %L)',
+              'SELECT token_auth.create_token(1, ''x'', ARRAY[%L], all_domains => true)',
+              'SELECT token_auth.create_account(''x'', %L)',
+              'SELECT token_auth.create_account(E''x\n%s'')']) AS call) AS asked
+ ORDER BY call;
+SELECT regress.outcome(format('SELECT token_auth.verify_token(''email:send'', %L)', encode(sha256('x'), 'hex')));
+SELECT regress.outcome(format('SELECT token_auth.verify_token(''email:send'', %L)', sha256('x')));

@@ -32,6 +32,12 @@ impl Scene {
         Scene { account, name, superuser, cluster }
     }
 
+    /// The same, and the notices and warnings that it receives.
+    #[allow(dead_code, reason = "not every test file listens")]
+    pub fn listening_session(&self, role: &str) -> (Client, Arc<Mutex<Vec<String>>>) {
+        self.cluster.connect_listening(DATABASE, role)
+    }
+
     /// A session of `alice` or `bob`, who may call every function, of `holder`, who may only authenticate, or of `nobody`.
     pub fn session(&self, role: &str) -> Client {
         self.cluster.connect(DATABASE, role)
