@@ -9,6 +9,6 @@ if [[ -L $target/test/cluster/run ]]; then
     use_postgres
     stop_cluster "$target/test/cluster"
 fi
-rm -rf "$target"/{demo,log,package,test}
+rm -rf "$target"/{demo,log,package,test,tools}
 need_cargo
 cargo clean --quiet

@@ -17,6 +17,7 @@ main() {
     need_target
     mkdir -p "$results" "$logs"
     if [[ $mode == test ]]; then "$root/scripts/setup.sh"; else use_postgres; fi
+    if [[ " ${suites[*]} " == *" cluster "* ]]; then "$root/scripts/test_tools.sh"; fi
     for suite in "${suites[@]}"; do
         if [[ $mode == test && $suite != rules ]]; then install_once; fi
         run_suite "$suite"

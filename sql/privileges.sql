@@ -9,5 +9,8 @@ GRANT USAGE ON SCHEMA token_auth TO PUBLIC;
 GRANT EXECUTE ON FUNCTION
     token_auth.deauthenticate,
     token_auth.current_token_id,
-    token_auth.current_account_id
+    token_auth.current_account_id,
+    token_auth.allows,
+    token_auth.allowed_domains,
+    token_auth.allowed_domain_ids
     TO PUBLIC;

@@ -1,7 +1,7 @@
 -- A transaction that acts as a token.
 
 CREATE FUNCTION token_auth.authenticate(secret text) RETURNS token_auth.verification
-    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'authenticate_wrapper';
 
 COMMENT ON FUNCTION token_auth.authenticate(text) IS
@@ -19,15 +19,43 @@ COMMENT ON FUNCTION token_auth.deauthenticate() IS
 Errors: 25000 while a parallel query is running.';
 
 CREATE FUNCTION token_auth.current_token_id() RETURNS bigint
-    LANGUAGE c STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    LANGUAGE c STABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'current_token_id_wrapper';
 
 COMMENT ON FUNCTION token_auth.current_token_id() IS
 'The id of the token as which the transaction acts; NULL where it acts as none, or where that one was deleted or paused or has expired since.';
 
 CREATE FUNCTION token_auth.current_account_id() RETURNS bigint
-    LANGUAGE c STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    LANGUAGE c STABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'current_account_id_wrapper';
 
 COMMENT ON FUNCTION token_auth.current_account_id() IS
 'The id of the account of the token as which the transaction acts; NULL where it acts as none, or where that one was deleted or paused or has expired since.';
+
+CREATE FUNCTION token_auth.allows(scope text, domain text DEFAULT NULL) RETURNS bool
+    LANGUAGE c STABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'allows_wrapper';
+
+COMMENT ON FUNCTION token_auth.allows(text, text) IS
+'Whether the token as which the transaction acts may do something.
+scope: what is to be done, such as email:send; email:full asks whether all of email is granted.
+domain: on which domain, by name; NULL asks for an account-wide operation.
+Result: never NULL; false where the transaction acts as no token, where that one was deleted or paused or has expired since, and for a scope that is NULL, outside the grammar or with a wildcard. In the filter of a scan it is called for each row.';
+
+CREATE FUNCTION token_auth.allowed_domains(scope text) RETURNS text[]
+    LANGUAGE c STABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'allowed_domains_wrapper';
+
+COMMENT ON FUNCTION token_auth.allowed_domains(text) IS
+'The names of the domains on which the token as which the transaction acts may do something, with ASCII letters folded. In a policy, domain = ANY (token_auth.allowed_domains(''email:read'')) can use an index.
+scope: what is to be done, such as email:send.
+Result: never NULL; empty where allows() would be false for every domain.';
+
+CREATE FUNCTION token_auth.allowed_domain_ids(scope text) RETURNS bigint[]
+    LANGUAGE c STABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'allowed_domain_ids_wrapper';
+
+COMMENT ON FUNCTION token_auth.allowed_domain_ids(text) IS
+'As allowed_domains, by the ids of the domains.
+scope: what is to be done, such as email:send.
+Result: never NULL; empty where allows() would be false for every domain.';

@@ -20,7 +20,7 @@ COMMENT ON COLUMN token_auth.verification.expires_at IS 'When the token expires,
 COMMENT ON COLUMN token_auth.verification.metadata IS 'What the application keeps about the token';
 
 CREATE FUNCTION token_auth.verify_token(secret text, scope text DEFAULT NULL, domain text DEFAULT NULL) RETURNS token_auth.verification
-    LANGUAGE c VOLATILE PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    LANGUAGE c VOLATILE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'verify_token_wrapper';
 
 COMMENT ON FUNCTION token_auth.verify_token(text, text, text) IS
@@ -32,7 +32,7 @@ Result: one row, always; it says what the first of these is that applies: malfor
 Errors: 22023 for a scope outside the grammar or with a wildcard; 22021 for one that is not UTF-8.';
 
 CREATE FUNCTION token_auth.verify_token_digest(digest bytea, scope text DEFAULT NULL, domain text DEFAULT NULL) RETURNS token_auth.verification
-    LANGUAGE c VOLATILE PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    LANGUAGE c VOLATILE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'verify_token_digest_wrapper';
 
 COMMENT ON FUNCTION token_auth.verify_token_digest(bytea, text, text) IS

@@ -18,11 +18,12 @@ use crate::access;
 use crate::account::Account;
 use crate::arguments::check_name;
 use crate::error::{Error, Lacking};
+use crate::facts::Token;
 use crate::settings;
 use crate::store::snapshot::FreshSnapshot;
 use crate::store::statement::Statement;
 use crate::store::{identity, server};
-use crate::verify::{self, VerifiedToken};
+use crate::verify;
 
 /// What a call is about to do.
 pub enum Deed {
@@ -130,7 +131,7 @@ impl Rule {
 }
 
 /// The token as which the transaction acts, as it is now.
-struct Caller(VerifiedToken);
+struct Caller(Token);
 
 impl Caller {
     /// `None` where nobody is authenticated. A token that is no longer good is an error: what it had been let do must not

@@ -8,12 +8,14 @@
 
 mod access;
 mod account;
+mod announce;
 mod arguments;
 mod authority;
 mod checks;
 mod domain;
 mod erase;
 mod error;
+mod facts;
 mod install;
 mod issue;
 mod last_token;
@@ -24,6 +26,7 @@ mod schema;
 mod sealing;
 mod session;
 mod settings;
+mod standing;
 #[allow(unsafe_code, reason = "the one folder where unsafe code lives")]
 mod store;
 mod sweep;
@@ -38,6 +41,7 @@ pgrx::pg_module_magic!(name, version);
 pub extern "C-unwind" fn _PG_init() {
     settings::define();
     store::error_detail::hide_from_now_on();
+    store::invalidation::listen();
     if store::server::is_preloading() && !store::server::is_being_upgraded() {
         worker::register();
     }

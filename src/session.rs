@@ -4,6 +4,8 @@ use pgrx::{pg_extern, warning};
 
 use crate::arguments::Text;
 use crate::error::{Error, answer};
+use crate::standing;
+use crate::store::value::Bytes;
 use crate::store::{identity, server};
 use crate::verify::{self, Verification};
 
@@ -37,12 +39,30 @@ fn deauthenticate() {
 
 #[pg_extern(sql = false)]
 fn current_token_id() -> Option<i64> {
-    answer(|| Ok(identity::assumed().and_then(verify::good_token).map(|token| token.id)))
+    standing::ask(|standing| standing.token.id)
 }
 
 #[pg_extern(sql = false)]
 fn current_account_id() -> Option<i64> {
-    answer(|| Ok(identity::assumed().and_then(verify::good_token).map(|token| token.account_id)))
+    standing::ask(|standing| standing.token.account_id)
+}
+
+/// It is asked for each row, so nothing stands between the call and the answer. What cannot be asked is not allowed.
+#[pg_extern(sql = false)]
+fn allows(scope: Text<'_>, domain: Text<'_>) -> bool {
+    scope.and_then(|scope| standing::ask(|standing| standing.allows(scope, domain))).flatten().unwrap_or(false)
+}
+
+#[pg_extern(sql = false)]
+fn allowed_domains(scope: Text<'_>) -> Bytes {
+    let names = scope.and_then(|scope| standing::ask(|standing| standing.domain_names(scope))).flatten();
+    names.unwrap_or_else(|| Bytes::array(Vec::<String>::new()))
+}
+
+#[pg_extern(sql = false)]
+fn allowed_domain_ids(scope: Text<'_>) -> Bytes {
+    let ids = scope.and_then(|scope| standing::ask(|standing| standing.domain_ids(scope))).flatten();
+    ids.unwrap_or_else(|| Bytes::array(Vec::<i64>::new()))
 }
 
 /// A setting cannot change while a parallel query runs; the workers have their copy already.

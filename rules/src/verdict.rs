@@ -1,5 +1,7 @@
 //! What a verification answers: facts about a token, a question and the time in, a code out.
 
+use std::collections::BTreeSet;
+
 use crate::scope::Scope;
 
 /// Microseconds since 2000-01-01 00:00 UTC: PostgreSQL's `timestamptz`. `i64::MAX` is its `infinity`.
@@ -98,6 +100,34 @@ pub fn decide(facts: &TokenFacts, scope: Option<&Scope<'_>>, domain: Domain, now
     }
 }
 
+/// Where a token may do something.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reach {
+    /// On every domain of its account, and account-wide.
+    pub everywhere: bool,
+    /// On these domains.
+    pub domains: BTreeSet<i64>,
+}
+
+impl Reach {
+    /// Of `scope` under this access: what [`decide`] says about one domain at a time, for all of them at once.
+    pub fn of(access: &[Access], scope: &Scope<'_>) -> Self {
+        let granting = || access.iter().filter(|access| grants(access, scope));
+        Self {
+            everywhere: granting().any(|access| access.domain_id.is_none()),
+            domains: granting().filter_map(|access| access.domain_id).collect(),
+        }
+    }
+
+    pub fn includes(&self, domain: Domain) -> bool {
+        match domain {
+            Domain::Unusable => false,
+            Domain::Unnamed => self.everywhere,
+            Domain::Known(id) => self.everywhere || self.domains.contains(&id),
+        }
+    }
+}
+
 /// Whether a token with this expiry is refused at `now`: from the very instant of its expiry on.
 pub fn has_expired(expires_at: Option<Micros>, now: Micros) -> bool {
     expires_at.is_some_and(|expiry| expiry <= now)
@@ -119,6 +149,7 @@ fn grants(access: &Access, asked: &Scope<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     const NOW: Micros = 1_000;
 
@@ -197,5 +228,23 @@ mod tests {
     fn a_scope_outside_the_grammar_grants_nothing() {
         let token = facts(&[(None, &["", "**", "A:B", "a"])]);
         assert_eq!(decide(&token, Some("a:read"), Domain::Unnamed), Code::InsufficientScope);
+    }
+
+    proptest! {
+        #[test]
+        fn the_reach_of_a_scope_is_where_its_verdict_is_ok(
+            rows in prop::collection::vec((prop::option::of(1..4i64), prop::sample::subsequence(vec!["a:x", "a:full", "a.b:y", "*:x", "*"], 1..3)), 0..5),
+            scope in prop::sample::select(vec!["a:x", "a:y", "a:full", "a.b:x", "b:x", "b:full"]),
+        ) {
+            let access: Vec<Access> = rows.iter().map(|(domain_id, scopes)| Access {
+                domain_id: *domain_id,
+                scopes: scopes.iter().map(|scope| scope.to_string()).collect(),
+            }).collect();
+            let facts = TokenFacts { paused: false, expires_at: None, access };
+            let reach = Reach::of(&facts.access, &Scope::parse_question(scope).unwrap());
+            for domain in [Domain::Unnamed, Domain::Unusable, Domain::Known(1), Domain::Known(2), Domain::Known(9)] {
+                prop_assert_eq!(reach.includes(domain), decide(&facts, Some(scope), domain) == Code::Ok);
+            }
+        }
     }
 }

@@ -6,11 +6,12 @@
 
 use std::cell::Cell;
 use std::ffi::{CStr, CString, c_char, c_void};
+use std::ptr;
 
-use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
 use pgrx::{PgSqlErrorCode, pg_guard, pg_sys};
 
-static IDENTITY: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
+/// What PostgreSQL keeps the setting in.
+static mut IDENTITY: *mut c_char = ptr::null_mut();
 
 const NAME: &CStr = c"token_auth.identity";
 
@@ -22,15 +23,16 @@ thread_local! {
 pub fn define() {
     // A session in which somebody set a placeholder of this name before the library was loaded passes its value through
     // the hook here, which refuses it.
-    // SAFETY: the hook is guarded.
+    // SAFETY: the strings and the variable live as long as the process, and the hook is guarded.
     unsafe {
-        GucRegistry::define_string_guc_with_hooks(
-            NAME,
-            c"Id of the token as which this transaction acts.",
-            c"Empty means none. Set by token_auth.authenticate(), and by nothing else.",
-            &IDENTITY,
-            GucContext::Suset,
-            GucFlags::DISALLOW_IN_FILE | GucFlags::DISALLOW_IN_AUTO_FILE,
+        pg_sys::DefineCustomStringVariable(
+            NAME.as_ptr(),
+            c"Id of the token as which this transaction acts.".as_ptr(),
+            c"Empty means none. Set by token_auth.authenticate(), and by nothing else.".as_ptr(),
+            &raw mut IDENTITY,
+            c"".as_ptr(),
+            pg_sys::GucContext::PGC_SUSET,
+            (pg_sys::GUC_DISALLOW_IN_FILE | pg_sys::GUC_DISALLOW_IN_AUTO_FILE | pg_sys::GUC_NOT_IN_SAMPLE) as i32,
             Some(check),
             None,
             None,
@@ -40,10 +42,13 @@ pub fn define() {
 
 /// The token as which this transaction acts, whether it is good still or not.
 pub fn assumed() -> Option<i64> {
-    IDENTITY.get().filter(|id| !id.is_empty()).map(|id| {
-        // The hook lets nothing else pass. An identity that cannot be read must not turn into none.
-        id.to_str().ok().and_then(|id| id.parse().ok()).expect("token_auth.identity is the id of a token")
-    })
+    // SAFETY: null or a C string, which does not change meanwhile.
+    let value = unsafe { IDENTITY.as_ref().map(|value| CStr::from_ptr(value)) }?;
+    if value.is_empty() {
+        return None;
+    }
+    // The hook lets nothing else pass. An identity that cannot be read must not turn into none.
+    Some(value.to_str().ok().and_then(|id| id.parse().ok()).expect("token_auth.identity is the id of a token"))
 }
 
 /// Acts as this token until the transaction ends.

@@ -5,8 +5,10 @@
 pub mod database_list;
 pub mod error_detail;
 pub mod identity;
+pub mod invalidation;
 pub mod process;
 pub mod record;
+pub mod relation;
 pub mod server;
 pub mod shared;
 pub mod snapshot;

@@ -1,6 +1,13 @@
 //! One SQL value with its type: what statements take and records give.
 
+use std::ptr;
+use std::rc::Rc;
+
+use pgrx::callconv::{BoxRet, FcInfo};
 use pgrx::pg_sys;
+use pgrx::pgrx_sql_entity_graph::metadata::{
+    ArgumentError, ReturnsError, ReturnsRef, SqlMappingRef, SqlTranslatable, TypeOrigin,
+};
 use pgrx::{FromDatum, IntoDatum};
 use token_auth_rules::verdict::Micros;
 
@@ -75,4 +82,47 @@ impl IntoDatum for Jsonb {
     fn type_oid() -> pg_sys::Oid {
         pg_sys::JSONBOID
     }
+}
+
+/// A value of variable length that is made once and returned often: the bytes of an array, as PostgreSQL keeps them.
+#[derive(Clone)]
+pub struct Bytes(Rc<[u64]>);
+
+impl Bytes {
+    pub fn array<T: IntoDatum>(elements: Vec<T>) -> Self
+    where
+        Vec<T>: IntoDatum,
+    {
+        let datum = elements.into_datum().expect("an array is not NULL");
+        // SAFETY: an array that was just made is a plain varlena, which its length word measures. It is copied into
+        // words, so that what is made of it is aligned.
+        unsafe {
+            let array = datum.cast_mut_ptr::<pg_sys::varlena>();
+            let length = pgrx::varsize(array);
+            let mut words = vec![0_u64; length.div_ceil(8)];
+            ptr::copy_nonoverlapping(array.cast::<u8>(), words.as_mut_ptr().cast::<u8>(), length);
+            Self(words.into())
+        }
+    }
+}
+
+// SAFETY: the datum that it boxes is a varlena of the type that the function declares.
+unsafe impl BoxRet for Bytes {
+    unsafe fn box_into<'fcx>(self, fcinfo: &mut FcInfo<'fcx>) -> pgrx::datum::Datum<'fcx> {
+        // SAFETY: as many bytes are allocated as are copied; PostgreSQL frees them with the context of the call.
+        unsafe {
+            let length = size_of_val(&*self.0);
+            let copy = pg_sys::palloc(length);
+            ptr::copy_nonoverlapping(self.0.as_ptr().cast::<u8>(), copy.cast::<u8>(), length);
+            fcinfo.return_raw_datum(pg_sys::Datum::from(copy))
+        }
+    }
+}
+
+// SAFETY: only the SQL generator reads this, and every function that returns it is declared in sql/ by hand.
+unsafe impl SqlTranslatable for Bytes {
+    const TYPE_IDENT: &'static str = "token_auth::Bytes";
+    const TYPE_ORIGIN: TypeOrigin = TypeOrigin::External;
+    const ARGUMENT_SQL: Result<SqlMappingRef, ArgumentError> = Err(ArgumentError::NotValidAsArgument("anyarray"));
+    const RETURN_SQL: Result<ReturnsRef, ReturnsError> = Ok(ReturnsRef::One(SqlMappingRef::literal("anyarray")));
 }

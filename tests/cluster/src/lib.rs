@@ -24,7 +24,7 @@ mod stage;
 mod worker;
 
 pub use clock::{wait_for, wait_until};
-pub use cluster::{Builder, Cluster, Format, Stop, log::Log};
+pub use cluster::{Builder, Cluster, Format, Pooler, Stop, log::Log, shared};
 pub use fixtures::{NewDomain, NewToken, TokenAuth, Verification, digest_hex};
 pub use leaks::{Watch, random_part};
 pub use product::Product;

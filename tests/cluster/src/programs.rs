@@ -49,6 +49,11 @@ impl Programs {
         command
     }
 
+    /// As whom root runs the server; `None` where it runs as whoever runs the tests.
+    pub fn server_user(&self) -> Option<&'static str> {
+        self.server_user
+    }
+
     /// Hands a directory over to the user that the server runs as.
     pub fn give_to_server(&self, directory: &Path) {
         if let Some(user) = self.server_user {

@@ -4,6 +4,8 @@
 pub const README: &str = include_str!("../../../README.md");
 /// docs/profiles.md.
 pub const PROFILES: &str = include_str!("../../../docs/profiles.md");
+/// docs/row-level-security.md.
+pub const ROW_LEVEL_SECURITY: &str = include_str!("../../../docs/row-level-security.md");
 /// docs/products.md.
 pub const PRODUCTS: &str = include_str!("../../../docs/products.md");
 

@@ -182,56 +182,6 @@ fn it_reaches_through_functions_and_into_parallel_workers() {
 }
 
 #[test]
-fn nobody_sets_the_identity_by_hand_be_he_superuser() {
-    let (scene, token) = scene();
-    let ways = [
-        "SET token_auth.identity = '$id'",
-        "SET SESSION token_auth.identity = '$id'",
-        "SET LOCAL token_auth.identity = '$id'",
-        "SELECT set_config('token_auth.identity', '$id', true)",
-        "SELECT set_config('token_auth.identity', '$id', false)",
-        "UPDATE pg_settings SET setting = '$id' WHERE name = 'token_auth.identity'",
-        "ALTER ROLE $role SET token_auth.identity = '$id'",
-        "CREATE FUNCTION pg_temp.f() RETURNS int LANGUAGE sql SET token_auth.identity = '$id' RETURN 1",
-    ];
-    let ways_of_superusers = [
-        "ALTER ROLE ALL SET token_auth.identity = '$id'",
-        "ALTER DATABASE app SET token_auth.identity = '$id'",
-        "ALTER ROLE bob IN DATABASE app SET token_auth.identity = '$id'",
-        "ALTER ROLE bob SET token_auth.identity FROM CURRENT",
-        "CREATE FUNCTION pg_temp.f() RETURNS int LANGUAGE sql SET token_auth.identity FROM CURRENT RETURN 1",
-    ];
-    for (role, ways) in [("bob", &ways[..]), ("postgres", &ways), ("postgres", &ways_of_superusers)] {
-        let mut session = scene.session(role);
-        for way in ways {
-            let sql = way.replace("$id", &token.id.to_string()).replace("$role", role);
-            // Neither out of nothing nor where it would change nothing.
-            for acting in [false, true] {
-                if !acting && way.contains("FROM CURRENT") {
-                    continue;
-                }
-                let mut work = if acting {
-                    acting_as(&token, &mut session)
-                } else {
-                    session.transaction().expect("a transaction begins")
-                };
-                let refusal = work.savepoint("attempt").expect("a savepoint").refused(&sql, &[]);
-                assert_eq!(refusal.code, "42501", "{role}: {sql}: {refusal:?}");
-                assert_eq!(who(&mut work), acting.then_some(token.id), "{role}: {sql}");
-            }
-        }
-        // What authenticate was let set once, nobody sets again.
-        drop(acting_as(&token, &mut session));
-        assert_eq!(session.refused(&format!("SET token_auth.identity = '{}'", token.id), &[]).code, "42501");
-    }
-    let mut superuser = scene.session("postgres");
-    let in_a_file = superuser.refused("ALTER SYSTEM SET token_auth.identity = '1'", &[]);
-    assert!(["42501", "55P02"].contains(&&*in_a_file.code), "{in_a_file:?}");
-    // Whoever is not superuser does not even unset it by hand.
-    assert_eq!(scene.session("bob").refused("SET token_auth.identity = ''", &[]).code, "42501");
-}
-
-#[test]
 fn authenticate_writes_nothing() {
     let (scene, token) = scene();
     let mut bob = scene.session("bob");

@@ -12,6 +12,20 @@ fn the_sql_in_profiles_runs_and_prints_what_profiles_says() {
     runs_and_prints_what_it_says(readme::PROFILES, 4);
 }
 
+#[test]
+fn the_sql_in_row_level_security_runs_and_prints_what_it_says() {
+    runs_and_prints_what_it_says(readme::ROW_LEVEL_SECURITY, 8);
+}
+
+#[test]
+fn the_example_of_messages_is_the_one_that_row_level_security_explains() {
+    let mut example = include_str!("../../../examples/messages.sql");
+    for explained in readme::examples(readme::ROW_LEVEL_SECURITY) {
+        let (_, rest) = example.split_once(&explained.sql).unwrap_or_else(|| panic!("missing:\n{}", explained.sql));
+        example = rest;
+    }
+}
+
 fn runs_and_prints_what_it_says(text: &str, at_least: usize) {
     let examples = readme::examples(text);
     assert!(examples.len() >= at_least, "examples are lost: {}", examples.len());
@@ -48,7 +62,8 @@ fn the_roles_of_readme_may_call_what_they_are_for_and_nothing_else() {
         )
     };
     // Those about the caller's own transaction.
-    let for_everybody = ["current_account_id", "current_token_id", "deauthenticate"];
+    let for_everybody =
+        ["allowed_domain_ids", "allowed_domains", "allows", "current_account_id", "current_token_id", "deauthenticate"];
     let with_everybody = |names: &[&str]| {
         let mut names: Vec<String> = names.iter().chain(&for_everybody).map(|name| name.to_string()).collect();
         names.sort();

@@ -124,6 +124,9 @@ const NOT_MANAGING: &[&str] = &[
     "authenticate",
     "deauthenticate",
     "current_token_id",
+    "allows",
+    "allowed_domains",
+    "allowed_domain_ids",
     "current_account_id",
     "is_name",
     "are_scopes",
@@ -137,6 +140,8 @@ const NOT_MANAGING: &[&str] = &[
     "erase_sealed_of_account",
     "lock_profile_first",
     "lock_account_first",
+    "announce_token_change",
+    "announce_shared_change",
 ];
 
 /// How a token that acts can end, while a transaction acts as it.

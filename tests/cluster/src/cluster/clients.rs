@@ -38,6 +38,16 @@ impl Cluster {
         self.config(database, role).connect(NoTls)
     }
 
+    /// A session with settings in its startup packet, as `PGOPTIONS` has libpq send them.
+    pub fn try_connect_with_options(
+        &self,
+        database: &str,
+        role: &str,
+        options: &str,
+    ) -> Result<Client, postgres::Error> {
+        self.config(database, role).options(options).connect(NoTls)
+    }
+
     /// A session, and the notices and warnings that it receives.
     pub fn connect_listening(&self, database: &str, role: &str) -> (Client, Arc<Mutex<Vec<String>>>) {
         let heard = Arc::new(Mutex::new(Vec::new()));

@@ -3,9 +3,13 @@
 mod builder;
 mod clients;
 pub mod log;
+mod pooler;
+mod shared;
 
 pub use builder::Builder;
 pub use clients::Format;
+pub use pooler::Pooler;
+pub use shared::shared;
 
 use crate::{
     programs::{Programs, run},

@@ -1,0 +1,114 @@
+-- Messages of an email product, whose customers share a table: row-level security with tokens.
+-- docs/row-level-security.md explains it step by step. In an empty database, as a superuser:
+--     psql --file=examples/messages.sql
+
+-- The table, and an ordinary role for the backend.
+CREATE EXTENSION token_auth;
+
+CREATE ROLE backend;
+GRANT EXECUTE ON FUNCTION token_auth.authenticate TO backend;
+
+CREATE SCHEMA app;
+GRANT USAGE ON SCHEMA app TO backend;
+
+CREATE TABLE app.message (
+    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    account_id bigint NOT NULL,
+    domain     text   NOT NULL CHECK (domain = lower(domain COLLATE "C")),
+    token_id   bigint,
+    subject    text   NOT NULL
+);
+CREATE INDEX message_account_id_domain_idx ON app.message (account_id, domain);
+
+GRANT SELECT, INSERT, UPDATE ON app.message TO backend;
+
+-- Who may read, send and edit: what the token of the transaction may.
+ALTER TABLE app.message ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY message_read ON app.message FOR SELECT
+    USING (account_id = (SELECT token_auth.current_account_id())
+           AND domain = ANY (token_auth.allowed_domains('email:read')));
+
+CREATE POLICY message_send ON app.message FOR INSERT
+    WITH CHECK (account_id = (SELECT token_auth.current_account_id())
+                AND token_auth.allows('email:send', domain));
+
+CREATE POLICY message_edit ON app.message FOR UPDATE
+    USING (account_id = (SELECT token_auth.current_account_id())
+           AND domain = ANY (token_auth.allowed_domains('email:send')))
+    WITH CHECK (account_id = (SELECT token_auth.current_account_id())
+                AND token_auth.allows('email:send', domain));
+
+-- A new message gets what the transaction knows already.
+CREATE FUNCTION app.stamp_message() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    NEW.account_id := token_auth.current_account_id();
+    NEW.token_id   := token_auth.current_token_id();
+    NEW.domain     := lower(NEW.domain COLLATE "C");
+    RETURN NEW;
+END
+$$;
+CREATE TRIGGER stamp_message BEFORE INSERT ON app.message
+    FOR EACH ROW EXECUTE FUNCTION app.stamp_message();
+
+-- Two customers, and tokens of theirs.
+SELECT token_auth.create_account('Acme') AS acme, token_auth.create_account('Globex') AS globex \gset
+SELECT domain_id FROM token_auth.create_domain(:acme, 'acme.example');
+SELECT domain_id FROM token_auth.create_domain(:acme, 'shop.example');
+SELECT domain_id FROM token_auth.create_domain(:globex, 'globex.example');
+
+SELECT secret AS shop FROM token_auth.create_token(:acme, 'the shop', '{email:send,email:read}', 'shop.example') \gset
+SELECT secret AS reader FROM token_auth.create_token(:acme, 'statistics', '{*:read}', all_domains => true) \gset
+SELECT secret AS globex_secret FROM token_auth.create_token(:globex, 'everything', '{*}', all_domains => true) \gset
+
+-- A request of the shop.
+SET ROLE backend;
+
+BEGIN;
+SELECT code FROM token_auth.authenticate(:'shop');
+INSERT INTO app.message (domain, subject) VALUES ('shop.example', 'Your order'), ('Shop.example', 'Your invoice');
+SELECT account_id, domain, subject FROM app.message;
+COMMIT;
+
+-- The shop may not send from another domain, and a token that reads may not edit.
+BEGIN;
+SELECT code FROM token_auth.authenticate(:'shop');
+INSERT INTO app.message (domain, subject) VALUES ('acme.example', 'From the management');
+ROLLBACK;
+
+BEGIN;
+SELECT code FROM token_auth.authenticate(:'reader');
+SELECT domain, subject FROM app.message;
+UPDATE app.message SET subject = 'Spam' RETURNING subject;
+ROLLBACK;
+
+-- Another customer sees nothing of it, and neither does a transaction that acts as nobody.
+BEGIN;
+SELECT code FROM token_auth.authenticate(:'globex_secret');
+SELECT count(*) FROM app.message;
+COMMIT;
+
+SELECT count(*), token_auth.current_token_id() FROM app.message;
+
+-- More messages, for the planner.
+RESET ROLE;
+ALTER TABLE app.message DISABLE TRIGGER stamp_message;
+INSERT INTO app.message (account_id, domain, subject)
+SELECT nr % 100 + 10, 'domain-' || nr % 1000 || '.example', 'Message ' || nr FROM generate_series(1, 100000) AS nr;
+ALTER TABLE app.message ENABLE TRIGGER stamp_message;
+VACUUM ANALYZE app.message;
+SET ROLE backend;
+
+-- The policy of SELECT: the account is asked for once, and an index finds the rows.
+BEGIN;
+SELECT code FROM token_auth.authenticate(:'shop');
+EXPLAIN (COSTS OFF) SELECT subject FROM app.message;
+COMMIT;
+
+-- Once for each row, or once.
+RESET ROLE;
+EXPLAIN (COSTS OFF) SELECT subject FROM app.message WHERE token_auth.allows('email:read', domain);
+EXPLAIN (COSTS OFF) SELECT subject FROM app.message WHERE token_id = token_auth.current_token_id();
+EXPLAIN (COSTS OFF) SELECT subject FROM app.message WHERE token_id = (SELECT token_auth.current_token_id());

@@ -1,0 +1,51 @@
+-- Whatever an answer depends on, a change of it is told to every backend. The triggers fire for everybody, also where
+-- session_replication_role says replica: a logical replication worker fires no others. Turned off, nothing is remembered.
+
+CREATE FUNCTION token_auth.announce_token_change() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'announce_token_change_wrapper';
+
+COMMENT ON FUNCTION token_auth.announce_token_change() IS
+'Trigger: tells every backend that a token or its access has changed. Its argument is the column with the token''s id.';
+
+CREATE FUNCTION token_auth.announce_shared_change() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'announce_shared_change_wrapper';
+
+COMMENT ON FUNCTION token_auth.announce_shared_change() IS
+'Trigger: tells every backend that something has changed which many tokens share.';
+
+-- That there is no token of an id is remembered, too.
+CREATE TRIGGER announce_change AFTER INSERT OR UPDATE OR DELETE ON token_auth.token
+    FOR EACH ROW EXECUTE FUNCTION token_auth.announce_token_change('id');
+CREATE TRIGGER announce_change AFTER INSERT OR UPDATE OR DELETE ON token_auth.token_access
+    FOR EACH ROW EXECUTE FUNCTION token_auth.announce_token_change('token_id');
+CREATE TRIGGER announce_change AFTER UPDATE OR DELETE ON token_auth.profile
+    FOR EACH ROW EXECUTE FUNCTION token_auth.announce_shared_change();
+CREATE TRIGGER announce_change AFTER UPDATE OR DELETE ON token_auth.account
+    FOR EACH ROW EXECUTE FUNCTION token_auth.announce_shared_change();
+CREATE TRIGGER announce_change AFTER INSERT OR UPDATE OR DELETE ON token_auth.domain
+    FOR EACH ROW EXECUTE FUNCTION token_auth.announce_shared_change();
+
+CREATE TRIGGER announce_truncate AFTER TRUNCATE ON token_auth.token
+    FOR EACH STATEMENT EXECUTE FUNCTION token_auth.announce_shared_change();
+CREATE TRIGGER announce_truncate AFTER TRUNCATE ON token_auth.token_access
+    FOR EACH STATEMENT EXECUTE FUNCTION token_auth.announce_shared_change();
+CREATE TRIGGER announce_truncate AFTER TRUNCATE ON token_auth.account
+    FOR EACH STATEMENT EXECUTE FUNCTION token_auth.announce_shared_change();
+CREATE TRIGGER announce_truncate AFTER TRUNCATE ON token_auth.domain
+    FOR EACH STATEMENT EXECUTE FUNCTION token_auth.announce_shared_change();
+
+ALTER TABLE token_auth.token        ENABLE ALWAYS TRIGGER announce_change, ENABLE ALWAYS TRIGGER announce_truncate;
+ALTER TABLE token_auth.token_access ENABLE ALWAYS TRIGGER announce_change, ENABLE ALWAYS TRIGGER announce_truncate;
+ALTER TABLE token_auth.account      ENABLE ALWAYS TRIGGER announce_change, ENABLE ALWAYS TRIGGER announce_truncate;
+ALTER TABLE token_auth.domain       ENABLE ALWAYS TRIGGER announce_change, ENABLE ALWAYS TRIGGER announce_truncate;
+ALTER TABLE token_auth.profile      ENABLE ALWAYS TRIGGER announce_change;
+
+COMMENT ON TRIGGER announce_change   ON token_auth.token        IS 'Tells every backend that a token has changed';
+COMMENT ON TRIGGER announce_change   ON token_auth.token_access IS 'Tells every backend that a token''s access has changed';
+COMMENT ON TRIGGER announce_change   ON token_auth.profile      IS 'Tells every backend that a profile has changed';
+COMMENT ON TRIGGER announce_change   ON token_auth.account      IS 'Tells every backend that an account has changed';
+COMMENT ON TRIGGER announce_change   ON token_auth.domain       IS 'Tells every backend that a domain has changed';
+COMMENT ON TRIGGER announce_truncate ON token_auth.token        IS 'Tells every backend that the tokens are gone';
+COMMENT ON TRIGGER announce_truncate ON token_auth.token_access IS 'Tells every backend that all access is gone';
+COMMENT ON TRIGGER announce_truncate ON token_auth.account      IS 'Tells every backend that the accounts are gone';
+COMMENT ON TRIGGER announce_truncate ON token_auth.domain       IS 'Tells every backend that the domains are gone';

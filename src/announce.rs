@@ -1,0 +1,30 @@
+//! Telling every backend that something has changed which an answer may depend on, by anybody's DML: the triggers are
+//! ENABLE ALWAYS, so that a logical replication worker fires them, too. See `store/invalidation.rs`.
+
+use pgrx::{PgTrigger, pg_trigger};
+
+use crate::error::{Error, answer};
+use crate::protect::Outcome;
+use crate::store::invalidation;
+
+/// AFTER INSERT, UPDATE or DELETE of a token or its access, for each row. The argument is the column with the token's id.
+#[pg_trigger(sql = false)]
+fn announce_token_change<'a>(trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
+    answer(|| {
+        let column = trigger.extra_args().ok().and_then(|arguments| arguments.into_iter().next());
+        let column = column.ok_or(Error::NotOurTable)?;
+        for row in [trigger.old(), trigger.new()].into_iter().flatten() {
+            let id: Option<i64> = row.get_by_name(&column).map_err(|_| Error::NotOurTable)?;
+            invalidation::announce_token(id.ok_or(Error::NotOurTable)?);
+        }
+        Ok(())
+    });
+    Ok(None)
+}
+
+/// AFTER any change of what tokens share, and after TRUNCATE.
+#[pg_trigger(sql = false)]
+fn announce_shared_change<'a>(_trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
+    invalidation::announce_shared();
+    Ok(None)
+}

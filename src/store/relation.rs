@@ -1,0 +1,230 @@
+//! Reading our own tables without SQL: a table, an index of it, a key, and the rows that the index finds.
+//!
+//! This is what the executor does for an index scan (executor/nodeIndexscan.c), without a plan, and without anybody's
+//! `search_path`. It asks for no privilege on the table: whoever may call a function of ours gets its answer, and only that.
+
+use std::ffi::CStr;
+use std::marker::PhantomData;
+
+use pgrx::pg_sys;
+use pgrx::{FromDatum, IntoDatum};
+
+use super::snapshot::FreshSnapshot;
+
+const ACCESS_SHARE: pg_sys::LOCKMODE = pg_sys::AccessShareLock as pg_sys::LOCKMODE;
+
+/// A table or an index of our schema, by name.
+pub fn find(name: &CStr) -> pg_sys::Oid {
+    // SAFETY: catalogue lookups inside a transaction.
+    let oid = unsafe {
+        let schema = pg_sys::get_namespace_oid(c"token_auth".as_ptr(), false);
+        pg_sys::get_relname_relid(name.as_ptr(), schema)
+    };
+    assert!(oid != pg_sys::InvalidOid, "token_auth.{} does not exist", name.to_string_lossy());
+    oid
+}
+
+/// A column of a table of ours, with the type that it has.
+pub struct Column<T> {
+    number: pg_sys::AttrNumber,
+    value: PhantomData<T>,
+}
+
+impl<T: IntoDatum> Column<T> {
+    pub fn find(table: pg_sys::Oid, name: &CStr) -> Self {
+        // SAFETY: catalogue lookups inside a transaction.
+        let (number, oid) = unsafe {
+            let number = pg_sys::get_attnum(table, name.as_ptr());
+            (number, pg_sys::get_atttype(table, number))
+        };
+        assert!(number > 0 && T::is_compatible_with(oid), "no column {name:?} of the type that it had");
+        Self { number, value: PhantomData }
+    }
+}
+
+/// An open table.
+pub struct Table(pg_sys::Relation);
+
+impl Table {
+    /// `None` where there is no such table any more.
+    pub fn open(oid: pg_sys::Oid) -> Option<Self> {
+        // SAFETY: what it returns is ours to close.
+        let relation = unsafe { pg_sys::try_table_open(oid, ACCESS_SHARE) };
+        (!relation.is_null()).then_some(Self(relation))
+    }
+
+    /// Whether it has a trigger of this name that fires whatever `session_replication_role` says.
+    pub fn has_trigger_always(&self, name: &CStr) -> bool {
+        // SAFETY: the relation is open, and its triggers are PostgreSQL's own array.
+        unsafe {
+            let Some(triggers) = (*self.0).trigdesc.as_ref() else { return false };
+            let triggers = std::slice::from_raw_parts(triggers.triggers, triggers.numtriggers as usize);
+            let always = pg_sys::TRIGGER_FIRES_ALWAYS as std::ffi::c_char;
+            triggers.iter().any(|trigger| CStr::from_ptr(trigger.tgname) == name && trigger.tgenabled == always)
+        }
+    }
+
+    /// The rows that an index of it finds for these keys, which are of its first columns.
+    pub fn probe<'t>(&'t self, index: &'t Index, keys: &[Key], snapshot: &'t FreshSnapshot) -> Probe<'t> {
+        Probe::begin(self, index, keys, snapshot)
+    }
+}
+
+impl Drop for Table {
+    fn drop(&mut self) {
+        // After an error the resource owner closes it.
+        if !std::thread::panicking() {
+            // SAFETY: opened in `open`.
+            unsafe { pg_sys::table_close(self.0, ACCESS_SHARE) }
+        }
+    }
+}
+
+/// An open index.
+pub struct Index(pg_sys::Relation);
+
+impl Index {
+    pub fn open(oid: pg_sys::Oid) -> Self {
+        // SAFETY: raises an error where there is no such index; else it is ours to close.
+        Self(unsafe { pg_sys::index_open(oid, ACCESS_SHARE) })
+    }
+
+    fn is_hash(&self) -> bool {
+        // SAFETY: the relation is open.
+        unsafe { (*(*self.0).rd_rel).relam == pg_sys::HASH_AM_OID }
+    }
+}
+
+impl Drop for Index {
+    fn drop(&mut self) {
+        // After an error the resource owner closes it.
+        if !std::thread::panicking() {
+            // SAFETY: opened in `open`.
+            unsafe { pg_sys::index_close(self.0, ACCESS_SHARE) }
+        }
+    }
+}
+
+/// What a column of an index shall be equal to.
+#[derive(Clone, Copy)]
+pub struct Key {
+    value: pg_sys::Datum,
+    function: u32,
+    collation: pg_sys::Oid,
+}
+
+impl Key {
+    pub fn bigint(value: i64) -> Self {
+        Self { value: pg_sys::Datum::from(value), function: pg_sys::F_INT8EQ, collation: pg_sys::InvalidOid }
+    }
+
+    pub fn bytes(value: &[u8]) -> Self {
+        let value = value.into_datum().expect("bytes are not NULL");
+        Self { value, function: pg_sys::F_BYTEAEQ, collation: pg_sys::InvalidOid }
+    }
+
+    /// Text, compared under the collation that the column of the index has.
+    pub fn text(value: &str, collation: pg_sys::Oid) -> Self {
+        let value = value.into_datum().expect("text is not NULL");
+        Self { value, function: pg_sys::F_TEXTEQ, collation }
+    }
+}
+
+/// A scan of an index, and the row that it is at.
+pub struct Probe<'t> {
+    scan: pg_sys::IndexScanDesc,
+    slot: *mut pg_sys::TupleTableSlot,
+    _held: (&'t Table, &'t Index, &'t FreshSnapshot),
+}
+
+impl<'t> Probe<'t> {
+    fn begin(table: &'t Table, index: &'t Index, keys: &[Key], snapshot: &'t FreshSnapshot) -> Self {
+        let strategy = if index.is_hash() { pg_sys::HTEqualStrategyNumber } else { pg_sys::BTEqualStrategyNumber };
+        // SAFETY: for scan keys all zeros is a value; each is initialised below.
+        let mut scan_keys: [pg_sys::ScanKeyData; 2] = unsafe { std::mem::zeroed() };
+        assert!(keys.len() <= scan_keys.len(), "{} keys are too many", keys.len());
+        for ((place, key), scan_key) in keys.iter().enumerate().zip(&mut scan_keys) {
+            // SAFETY: the function compares two values of the column's type, which the key's constructor is for.
+            unsafe {
+                pg_sys::ScanKeyEntryInitialize(
+                    scan_key,
+                    0,
+                    place as pg_sys::AttrNumber + 1,
+                    strategy as pg_sys::StrategyNumber,
+                    pg_sys::InvalidOid,
+                    key.collation,
+                    pg_sys::Oid::from(key.function),
+                    key.value,
+                );
+            }
+        }
+        let count = keys.len() as i32;
+        // SAFETY: table, index and snapshot outlive the scan, by the lifetime; the scan copies the keys.
+        unsafe {
+            let slot = pg_sys::table_slot_create(table.0, std::ptr::null_mut());
+            #[cfg(not(feature = "pg18"))]
+            let scan = pg_sys::index_beginscan(table.0, index.0, snapshot.as_ptr(), count, 0);
+            #[cfg(feature = "pg18")]
+            let scan = pg_sys::index_beginscan(table.0, index.0, snapshot.as_ptr(), std::ptr::null_mut(), count, 0);
+            pg_sys::index_rescan(scan, scan_keys.as_mut_ptr(), count, std::ptr::null_mut(), 0);
+            Self { scan, slot, _held: (table, index, snapshot) }
+        }
+    }
+
+    /// The next row. A hash index compares a code of 32 bits only, so what it finds is to be looked at.
+    pub fn next(&mut self) -> Option<Row<'_>> {
+        // SAFETY: the scan and the slot are ours.
+        let found =
+            unsafe { pg_sys::index_getnext_slot(self.scan, pg_sys::ScanDirection::ForwardScanDirection, self.slot) };
+        found.then_some(Row { slot: self.slot, _of: self })
+    }
+}
+
+impl Drop for Probe<'_> {
+    fn drop(&mut self) {
+        // After an error the resource owner releases what they hold.
+        if !std::thread::panicking() {
+            // SAFETY: both were made in `begin`.
+            unsafe {
+                pg_sys::index_endscan(self.scan);
+                pg_sys::ExecDropSingleTupleTableSlot(self.slot);
+            }
+        }
+    }
+}
+
+/// The row that a probe is at, until the next one.
+pub struct Row<'p> {
+    slot: *mut pg_sys::TupleTableSlot,
+    _of: &'p Probe<'p>,
+}
+
+impl Row<'_> {
+    /// The value in a column, or `None` where it is NULL. It is copied out of the row.
+    pub fn get<T: FromDatum + IntoDatum>(&self, column: &Column<T>) -> Option<T> {
+        let (datum, is_null) = self.raw(column.number);
+        // SAFETY: the column has this type: `Column::find` has looked, and the callback of `invalidation` hears of a
+        // change before the table can be opened again.
+        unsafe { T::from_polymorphic_datum(datum, is_null, T::type_oid()) }
+    }
+
+    /// The value in a column that is never NULL.
+    pub fn must<T: FromDatum + IntoDatum>(&self, column: &Column<T>) -> T {
+        self.get(column).unwrap_or_else(|| panic!("column {} is NULL", column.number))
+    }
+
+    pub fn is_null<T>(&self, column: &Column<T>) -> bool {
+        self.raw(column.number).1
+    }
+
+    fn raw(&self, column: pg_sys::AttrNumber) -> (pg_sys::Datum, bool) {
+        let place = column as usize - 1;
+        // SAFETY: the slot holds a row while this exists, and the row has this many columns once they are extracted.
+        unsafe {
+            if (*self.slot).tts_nvalid < column {
+                pg_sys::slot_getsomeattrs_int(self.slot, column.into());
+            }
+            (*(*self.slot).tts_values.add(place), *(*self.slot).tts_isnull.add(place))
+        }
+    }
+}
