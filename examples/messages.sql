@@ -20,7 +20,7 @@ CREATE TABLE app.message (
 );
 CREATE INDEX message_account_id_domain_idx ON app.message (account_id, domain);
 
-GRANT SELECT, INSERT, UPDATE ON app.message TO backend;
+GRANT SELECT, INSERT, UPDATE (domain, subject) ON app.message TO backend;
 
 -- Who may read, send and edit: what the token of the transaction may.
 ALTER TABLE app.message ENABLE ROW LEVEL SECURITY;

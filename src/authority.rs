@@ -20,9 +20,10 @@ use crate::arguments::check_name;
 use crate::error::{Error, Lacking};
 use crate::facts::Token;
 use crate::settings;
+use crate::store::identity::{self, Identity};
+use crate::store::server;
 use crate::store::snapshot::FreshSnapshot;
 use crate::store::statement::Statement;
-use crate::store::{identity, server};
 use crate::verify;
 
 /// What a call is about to do.
@@ -73,7 +74,7 @@ pub fn check_knows_domain(domain_id: Option<i64>) -> Result<(), Error> {
 /// not. `what` completes "may not …".
 pub fn check_all_accounts(what: &'static str) -> Result<(), Error> {
     match identity::assumed() {
-        Some(token_id) => Err(Error::NotForTokens { token_id, what }),
+        Some(Identity { token_id, .. }) => Err(Error::NotForTokens { token_id, what }),
         None => Ok(()),
     }
 }
@@ -86,7 +87,7 @@ pub fn only_account() -> Result<Option<i64>, Error> {
 /// Who is acting, for `created_by`: the token, or the actor.
 pub fn creator() -> Result<String, Error> {
     match identity::assumed() {
-        Some(token_id) => Ok(format!("token {token_id}")),
+        Some(Identity { token_id, .. }) => Ok(format!("token {token_id}")),
         None => actor(),
     }
 }
@@ -137,8 +138,8 @@ impl Caller {
     /// `None` where nobody is authenticated. A token that is no longer good is an error: what it had been let do must not
     /// be done as somebody else now.
     fn of_transaction() -> Result<Option<Self>, Error> {
-        let Some(id) = identity::assumed() else { return Ok(None) };
-        verify::good_token(id).map(|token| Some(Self(token))).ok_or(Error::CallerNotGood(id))
+        let Some(identity) = identity::assumed() else { return Ok(None) };
+        verify::good_token(identity).map(|token| Some(Self(token))).ok_or(Error::CallerNotGood(identity.token_id))
     }
 
     fn check(&self, account: &Account, deed: Deed) -> Result<(), Error> {

@@ -10,6 +10,7 @@ use token_auth_rules::name;
 use token_auth_rules::secret::Digest;
 use token_auth_rules::verdict::{Access, Domain, Reach, TokenFacts};
 
+use crate::store::identity::Identity;
 use crate::store::invalidation::{self, RelationMark};
 use crate::store::relation::{self, Column, Index, Key, Row, Table};
 use crate::store::snapshot::FreshSnapshot;
@@ -18,6 +19,7 @@ use crate::store::value::{Instant, Jsonb};
 /// A token as verification sees it.
 pub struct Token {
     pub id: i64,
+    digest: Digest,
     pub account_id: i64,
     pub home: Option<i64>,
     pub name: String,
@@ -32,8 +34,13 @@ impl Token {
         Tables::token(Search::Digest(digest), snapshot)
     }
 
-    pub fn with_id(id: i64, snapshot: &FreshSnapshot) -> Option<Self> {
-        Tables::token(Search::Id(id), snapshot)
+    /// The token of this id, if it is the one that the identity was given for.
+    pub fn with_identity(identity: Identity, snapshot: &FreshSnapshot) -> Option<Self> {
+        Tables::token(Search::Id(identity.token_id), snapshot).filter(|token| token.identity() == identity)
+    }
+
+    pub fn identity(&self) -> Identity {
+        Identity::of(self.id, &self.digest)
     }
 
     /// The domain of its account that has this name, if there is one.
@@ -191,16 +198,18 @@ impl Tables {
         };
         let mut probe = table.probe(&index, &[key], snapshot);
         // The hash index finds every digest with the same code of 32 bits.
-        let is_it = |row: &Row<'_>| match search {
-            Search::Digest(digest) => row.must(&columns.digest) == digest,
+        let is_it = |found: &Digest| match search {
+            Search::Digest(digest) => found == digest,
             Search::Id(_) => true,
         };
         let mut token = loop {
             let row = probe.next()?;
-            if is_it(&row) {
+            let digest = row.must(&columns.digest).try_into().expect("a digest has 32 bytes, says a constraint");
+            if is_it(&digest) {
                 let expires_at = row.get(&columns.expires_at);
                 break Token {
                     id: row.must(&columns.id),
+                    digest,
                     account_id: row.must(&columns.account_id),
                     home: row.get(&columns.domain_id),
                     name: row.must(&columns.name),

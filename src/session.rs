@@ -15,9 +15,9 @@ fn authenticate(secret: Text<'_>) -> Verification {
     answer(|| {
         check_not_parallel("authenticate")?;
         identity::renounce();
-        let (verification, good) = verify::secret(secret, None, None);
-        if let Some(token_id) = good {
-            identity::assume(token_id);
+        let (verification, good) = verify::identify(secret);
+        if let Some(identity) = good {
+            identity::assume(identity);
             if server::is_alone_in_transaction() {
                 warning!(
                     "authenticate() lasts until the end of the transaction, which is this statement: call it after BEGIN"

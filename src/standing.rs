@@ -11,15 +11,16 @@ use token_auth_rules::scope::Scope;
 use token_auth_rules::verdict::{self, Domain, Reach};
 
 use crate::facts::{self, NamedDomain, Token};
+use crate::store::identity::{self, Identity};
 use crate::store::invalidation::{self, Mark};
+use crate::store::server;
 use crate::store::snapshot::FreshSnapshot;
 use crate::store::value::Bytes;
-use crate::store::{identity, server};
 
 /// How many scopes are remembered. Who asks for more begins anew.
 const SCOPES: usize = 16;
 /// How many bytes of names are remembered for a scope, roughly. Who asks for more begins anew.
-const NAMES: usize = 1 << 20;
+const NAMES: usize = 4 << 20;
 
 /// A token that is good, and what was asked about it.
 pub struct Standing {
@@ -42,19 +43,19 @@ pub fn ask<T>(question: impl FnOnce(&mut Standing) -> T) -> Option<T> {
     thread_local! {
         static REMEMBERED: RefCell<Option<Remembered>> = const { RefCell::new(None) };
     }
-    let id = identity::assumed()?;
+    let identity = identity::assumed()?;
     invalidation::accept();
-    let mark = Mark::of_token(id);
+    let mark = Mark::of_token(identity.token_id);
     REMEMBERED.with_borrow_mut(|remembered| {
-        if !remembered.as_ref().is_some_and(|remembered| remembered.id == id && remembered.mark == mark) {
+        if !remembered.as_ref().is_some_and(|remembered| remembered.identity == identity && remembered.mark == mark) {
             *remembered = None;
         }
         let standing = match remembered {
             Some(remembered) => &mut remembered.standing,
             None => {
-                let standing = Standing::read(id);
+                let standing = Standing::read(identity);
                 let lasts = facts::can_be_remembered();
-                &mut remembered.insert(Remembered { id, mark, lasts, standing }).standing
+                &mut remembered.insert(Remembered { identity, mark, lasts, standing }).standing
             }
         };
         let answer = standing.as_mut().filter(|standing| standing.is_good()).map(question);
@@ -67,7 +68,7 @@ pub fn ask<T>(question: impl FnOnce(&mut Standing) -> T) -> Option<T> {
 
 /// A token, or that there is none, and when that was read.
 struct Remembered {
-    id: i64,
+    identity: Identity,
     mark: Mark,
     /// Changes are announced, so that it can be remembered for the next call.
     lasts: bool,
@@ -75,8 +76,8 @@ struct Remembered {
 }
 
 impl Standing {
-    fn read(id: i64) -> Option<Self> {
-        Some(Self { token: Token::with_id(id, &FreshSnapshot::take())?, answers: Vec::new() })
+    fn read(identity: Identity) -> Option<Self> {
+        Some(Self { token: Token::with_identity(identity, &FreshSnapshot::take())?, answers: Vec::new() })
     }
 
     fn is_good(&self) -> bool {

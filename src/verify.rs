@@ -12,6 +12,7 @@ use token_auth_rules::verdict::{self, Code, Domain};
 use crate::arguments::{Text, question};
 use crate::error::answer;
 use crate::facts::Token;
+use crate::store::identity::Identity;
 use crate::store::record::Record;
 use crate::store::server;
 use crate::store::snapshot::FreshSnapshot;
@@ -22,7 +23,10 @@ pub type Verification = Record<8>;
 
 #[pg_extern(sql = false)]
 fn verify_token(secret: Text<'_>, scope: Text<'_>, domain: Text<'_>) -> Verification {
-    answer(|| Ok(self::secret(secret, question(scope)?, domain).0))
+    answer(|| {
+        let scope = question(scope)?;
+        Ok(verify(digest_of(secret), scope, domain).0)
+    })
 }
 
 #[pg_extern(sql = false)]
@@ -34,20 +38,27 @@ fn verify_token_digest(digest: Option<&[u8]>, scope: Text<'_>, domain: Text<'_>)
     })
 }
 
-/// Verifies a secret, and says besides which token it is where the answer is ok.
-pub fn secret(secret: Text<'_>, scope: Option<Scope<'_>>, domain: Text<'_>) -> (Verification, Option<i64>) {
-    let well_formed = secret.filter(|secret| secret::is_well_formed(secret));
-    verify(well_formed.map(secret::digest), scope, domain)
+/// Verifies a secret, and says besides who that is where the answer is ok.
+pub fn identify(secret: Text<'_>) -> (Verification, Option<Identity>) {
+    let digest = digest_of(secret);
+    let (verification, token_id) = verify(digest, None, None);
+    (verification, token_id.zip(digest).map(|(token_id, digest)| Identity::of(token_id, &digest)))
 }
 
-/// The token of this id, where a verification of its secret would be ok now.
-pub fn good_token(id: i64) -> Option<Token> {
-    let token = Token::with_id(id, &FreshSnapshot::take())?;
+/// `None` where the secret does not have the form of one.
+fn digest_of(secret: Text<'_>) -> Option<Digest> {
+    secret.filter(|secret| secret::is_well_formed(secret)).map(secret::digest)
+}
+
+/// The token of this identity, where a verification of its secret would be ok now.
+pub fn good_token(identity: Identity) -> Option<Token> {
+    let token = Token::with_identity(identity, &FreshSnapshot::take())?;
     let code = verdict::decide(&token.facts, None, Domain::Unnamed, server::now().0);
     (code == Code::Ok).then_some(token)
 }
 
-/// `digest` is `None` where the secret, or the digest, does not have the form of one.
+/// The answer, and the token's id where it is ok. `digest` is `None` where the secret, or the digest, does not have the
+/// form of one.
 fn verify(digest: Option<Digest>, scope: Option<Scope<'_>>, domain: Text<'_>) -> (Verification, Option<i64>) {
     let Some(digest) = digest else { return (unknown(Code::Malformed), None) };
     let snapshot = FreshSnapshot::take();

@@ -6,9 +6,10 @@
 
 use std::cell::Cell;
 use std::ffi::{CStr, CString, c_char, c_void};
-use std::ptr;
+use std::{fmt, ptr};
 
 use pgrx::{PgSqlErrorCode, pg_guard, pg_sys};
+use token_auth_rules::secret::{self, Digest};
 
 /// What PostgreSQL keeps the setting in.
 static mut IDENTITY: *mut c_char = ptr::null_mut();
@@ -16,8 +17,41 @@ static mut IDENTITY: *mut c_char = ptr::null_mut();
 const NAME: &CStr = c"token_auth.identity";
 
 thread_local! {
-    /// The one token id that the check hook lets pass.
-    static PERMITTED: Cell<Option<i64>> = const { Cell::new(None) };
+    /// The one identity that the check hook lets pass.
+    static PERMITTED: Cell<Option<Identity>> = const { Cell::new(None) };
+    /// The text that was read last, and what it says: policies ask for each row.
+    static READ: Cell<Option<([u8; LONGEST], Identity)>> = const { Cell::new(None) };
+}
+
+/// `i64::MIN`, a dot, and 16 digits.
+const LONGEST: usize = 20 + 1 + 16;
+
+/// A token, and enough of its secret to tell it from another one that has its id later on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    pub token_id: i64,
+    tag: u64,
+}
+
+impl Identity {
+    /// The tag is a digest of the digest: it can be shown, and opens nothing.
+    pub fn of(token_id: i64, digest: &Digest) -> Self {
+        let tagged = secret::digest(&[b"token_auth identity".as_slice(), digest].concat());
+        let mut tag = [0; 8];
+        tag.copy_from_slice(&tagged[..8]);
+        Self { token_id, tag: u64::from_be_bytes(tag) }
+    }
+
+    fn parse(text: &[u8]) -> Option<Self> {
+        let (token_id, tag) = str::from_utf8(text).ok()?.split_once('.')?;
+        Some(Self { token_id: token_id.parse().ok()?, tag: u64::from_str_radix(tag, 16).ok()? })
+    }
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:016x}", self.token_id, self.tag)
+    }
 }
 
 pub fn define() {
@@ -27,7 +61,7 @@ pub fn define() {
     unsafe {
         pg_sys::DefineCustomStringVariable(
             NAME.as_ptr(),
-            c"Id of the token as which this transaction acts.".as_ptr(),
+            c"The token as which this transaction acts: its id, and a mark of its secret.".as_ptr(),
             c"Empty means none. Set by token_auth.authenticate(), and by nothing else.".as_ptr(),
             &raw mut IDENTITY,
             c"".as_ptr(),
@@ -41,20 +75,29 @@ pub fn define() {
 }
 
 /// The token as which this transaction acts, whether it is good still or not.
-pub fn assumed() -> Option<i64> {
+pub fn assumed() -> Option<Identity> {
     // SAFETY: null or a C string, which does not change meanwhile.
-    let value = unsafe { IDENTITY.as_ref().map(|value| CStr::from_ptr(value)) }?;
+    let value = unsafe { IDENTITY.as_ref().map(|value| CStr::from_ptr(value)) }?.to_bytes();
     if value.is_empty() {
         return None;
     }
+    let mut text = [0; LONGEST];
     // The hook lets nothing else pass. An identity that cannot be read must not turn into none.
-    Some(value.to_str().ok().and_then(|id| id.parse().ok()).expect("token_auth.identity is the id of a token"))
+    text.get_mut(..value.len()).expect("token_auth.identity is no longer than this").copy_from_slice(value);
+    if let Some((read, identity)) = READ.get()
+        && read == text
+    {
+        return Some(identity);
+    }
+    let identity = Identity::parse(value).expect("token_auth.identity is an identity");
+    READ.set(Some((text, identity)));
+    Some(identity)
 }
 
 /// Acts as this token until the transaction ends.
-pub fn assume(token_id: i64) {
-    let _permission = Permission::give(token_id);
-    set(&CString::new(token_id.to_string()).expect("digits have no NUL in them"));
+pub fn assume(identity: Identity) {
+    let _permission = Permission::give(identity);
+    set(&CString::new(identity.to_string()).expect("digits have no NUL in them"));
 }
 
 /// Acts as nobody until the transaction ends.
@@ -82,8 +125,8 @@ fn set(value: &CStr) {
 struct Permission;
 
 impl Permission {
-    fn give(token_id: i64) -> Self {
-        PERMITTED.set(Some(token_id));
+    fn give(identity: Identity) -> Self {
+        PERMITTED.set(Some(identity));
         Self
     }
 }
@@ -103,7 +146,7 @@ unsafe extern "C-unwind" fn check(
     // SAFETY: PostgreSQL passes the new value, which is a C string or null.
     let value = unsafe { (*value).as_ref().map(|value| CStr::from_ptr(value)) };
     let Some(value) = value.filter(|value| !value.is_empty()) else { return true };
-    let permitted = PERMITTED.take().is_some_and(|id| value.to_bytes() == id.to_string().as_bytes());
+    let permitted = PERMITTED.take().is_some_and(|identity| value.to_bytes() == identity.to_string().as_bytes());
     // A parallel worker that is starting takes over what the leader has, and runs nobody's code yet.
     // SAFETY: a plain flag of the process.
     if permitted || unsafe { pg_sys::InitializingParallelWorker } {

@@ -9,7 +9,9 @@
 //!
 //! The callback runs inside any lock acquisition of any backend, so it does nothing but count.
 
+use std::ffi::c_void;
 use std::mem::MaybeUninit;
+use std::ptr;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use pgrx::pg_sys;
@@ -30,6 +32,8 @@ static SHARED_CHANGES: AtomicU64 = AtomicU64::new(0);
 static RELATION_CHANGES: AtomicU64 = AtomicU64::new(0);
 /// Of any relation, be it ours or not.
 static ANY_CHANGES: AtomicU64 = AtomicU64::new(0);
+/// Of transactions and subtransactions of this backend.
+static ABORTS: AtomicU64 = AtomicU64::new(0);
 static WATCHED_RELATIONS: [AtomicU32; WATCHED] = [const { AtomicU32::new(0) }; WATCHED];
 
 /// The state of the world that something about a token was read in. What was read is good as long as the mark is the same.
@@ -38,6 +42,7 @@ pub struct Mark {
     relations: u64,
     shared: u64,
     token: u64,
+    aborts: u64,
 }
 
 impl Mark {
@@ -46,14 +51,19 @@ impl Mark {
             relations: RELATION_CHANGES.load(Relaxed),
             shared: SHARED_CHANGES.load(Relaxed),
             token: TOKEN_CHANGES[bucket(id)].load(Relaxed),
+            aborts: ABORTS.load(Relaxed),
         }
     }
 }
 
 /// Listens for the rest of this process.
 pub fn listen() {
-    // SAFETY: while the library is loaded, by the process's one thread. The callback never raises an error.
-    unsafe { pg_sys::CacheRegisterRelcacheCallback(Some(count), pg_sys::Datum::from(0)) }
+    // SAFETY: while the library is loaded, by the process's one thread. The callbacks never raise an error.
+    unsafe {
+        pg_sys::CacheRegisterRelcacheCallback(Some(count), pg_sys::Datum::from(0));
+        pg_sys::RegisterXactCallback(Some(count_abort), ptr::null_mut());
+        pg_sys::RegisterSubXactCallback(Some(count_abort_of_subtransaction), ptr::null_mut());
+    }
 }
 
 /// Takes in what has been said until now. Without it, a backend that takes no lock hears nothing.
@@ -137,6 +147,25 @@ unsafe extern "C-unwind" fn count(_argument: pg_sys::Datum, relation: pg_sys::Oi
         add_one(&TOKEN_CHANGES[(relation - FIRST_SENTINEL) as usize]);
     } else if relation == 0 || WATCHED_RELATIONS.iter().any(|watched| watched.load(Relaxed) == relation) {
         add_one(&RELATION_CHANGES);
+    }
+}
+
+/// A statement announces its changes when it ends, and one that fails announces nothing. What was read in the midst of it,
+/// by a trigger or in RETURNING, saw changes that never came to be.
+unsafe extern "C-unwind" fn count_abort(event: pg_sys::XactEvent::Type, _argument: *mut c_void) {
+    if matches!(event, pg_sys::XactEvent::XACT_EVENT_ABORT | pg_sys::XactEvent::XACT_EVENT_PARALLEL_ABORT) {
+        add_one(&ABORTS);
+    }
+}
+
+unsafe extern "C-unwind" fn count_abort_of_subtransaction(
+    event: pg_sys::SubXactEvent::Type,
+    _subtransaction: pg_sys::SubTransactionId,
+    _parent: pg_sys::SubTransactionId,
+    _argument: *mut c_void,
+) {
+    if event == pg_sys::SubXactEvent::SUBXACT_EVENT_ABORT_SUB {
+        add_one(&ABORTS);
     }
 }
 

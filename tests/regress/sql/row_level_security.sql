@@ -65,6 +65,34 @@ UPDATE token_auth.account SET paused_at = now() WHERE id = 1;
 SELECT token_auth.current_account_id(), token_auth.allowed_domain_ids('email:send');
 ROLLBACK;
 
+-- What is asked in the midst of a statement that fails is not remembered: its changes never came to be.
+CREATE FUNCTION regress.ask_and_fail() RETURNS int LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'it said %', token_auth.allows('sms:send', 'mail.example');
+END $$;
+BEGIN;
+SELECT code FROM token_auth.authenticate(:'mail_secret');
+SELECT regress.outcome('UPDATE token_auth.token_access SET scopes = ''{*}'' WHERE domain_id = 1 AND token_id = ' || :mail || ' RETURNING regress.ask_and_fail()');
+SELECT token_auth.allows('sms:send', 'mail.example');
+ROLLBACK;
+BEGIN;
+SELECT code FROM token_auth.authenticate(:'mail_secret');
+UPDATE token_auth.token_access SET scopes = '{*}' WHERE domain_id = 1 AND token_id = :mail RETURNING regress.ask_and_fail();
+ROLLBACK;
+BEGIN;
+SELECT code FROM token_auth.authenticate(:'mail_secret');
+SELECT token_auth.allows('sms:send', 'mail.example'), token_auth.allowed_domains('sms:send');
+COMMIT;
+
+-- Another token that comes to have the same id is somebody else.
+BEGIN;
+SELECT code FROM token_auth.authenticate(:'nothing_secret');
+SELECT token_auth.current_token_id() = :nothing AS token;
+UPDATE token_auth.token SET digest = sha256('another secret') WHERE id = :nothing;
+SELECT token_auth.current_token_id() AS token, token_auth.current_account_id() AS account;
+SELECT regress.outcome($$SELECT token_auth.create_token(1, 'x', '{*}', all_domains => true)$$) LIKE '42501 token % is no longer good%' AS refused;
+ROLLBACK;
+
 -- A profile that wants domains verified.
 UPDATE token_auth.domain SET verified_at = now() WHERE id = 2;
 INSERT INTO token_auth.profile (name, needs_verified_domain) VALUES ('careful', true);

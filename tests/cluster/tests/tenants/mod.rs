@@ -22,6 +22,8 @@ pub struct Tenants {
 pub const DATABASE: &str = "app";
 /// The role whose members may authenticate.
 pub const HOLDERS: &str = "token_holder";
+/// The role whose members may set the parameter, which is not enough.
+pub const SETTERS: &str = "identity_setter";
 /// How many messages each tenant has.
 pub const MESSAGES: i64 = 500;
 /// The first policy of the table. `allowed_domains` asks the same, and so does `current_account_id`.
@@ -105,7 +107,8 @@ fn start_cluster(library: &str) -> Cluster {
     let mut superuser = cluster.create_database_with_token_auth(DATABASE);
     superuser
         .batch_execute(&format!(
-            "CREATE ROLE {HOLDERS}; GRANT EXECUTE ON FUNCTION token_auth.authenticate TO {HOLDERS}"
+            "CREATE ROLE {HOLDERS}; GRANT EXECUTE ON FUNCTION token_auth.authenticate TO {HOLDERS};
+             CREATE ROLE {SETTERS}; GRANT SET, ALTER SYSTEM ON PARAMETER token_auth.identity TO {SETTERS}"
         ))
         .expect("a role that may authenticate");
     cluster
