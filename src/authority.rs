@@ -103,8 +103,8 @@ fn actor() -> Result<String, Error> {
     Ok(actor)
 }
 
-/// What decides whether the actor may manage an account, as it is now: a transaction whose snapshot stands still must not be let in
-/// by an administrator's name, or by a profile, that is gone since.
+/// What decides whether the actor may manage an account, as it is now: a transaction whose snapshot stands still must not
+/// be let in by an administrator's name, or by a profile, that is gone since.
 struct Rule {
     admins_only: bool,
     has_administrator: bool,

@@ -2,7 +2,7 @@
 //!
 //! A policy may ask for each row, so an answer is looked up and no more, as long as nothing that it depends on has changed:
 //! see `store/invalidation.rs`. What was read is kept under the mark from before the reading, so a change that came meanwhile
-//! is noticed at the next call.
+//! is noticed at the next call. Only the readings can fail, so only they are wrapped for it.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use token_auth_rules::scope::Scope;
 use token_auth_rules::verdict::{self, Domain, Reach};
 
+use crate::error::answer;
 use crate::facts::{self, NamedDomain, Token};
 use crate::store::identity::{self, Identity};
 use crate::store::invalidation::{self, Mark};
@@ -58,11 +59,11 @@ pub fn ask<T>(question: impl FnOnce(&mut Standing) -> T) -> Option<T> {
                 &mut remembered.insert(Remembered { identity, mark, lasts, standing }).standing
             }
         };
-        let answer = standing.as_mut().filter(|standing| standing.is_good()).map(question);
+        let answered = standing.as_mut().filter(|standing| standing.is_good()).map(question);
         if remembered.as_ref().is_some_and(|remembered| !remembered.lasts) {
             *remembered = None;
         }
-        answer
+        answered
     })
 }
 
@@ -77,7 +78,8 @@ struct Remembered {
 
 impl Standing {
     fn read(identity: Identity) -> Option<Self> {
-        Some(Self { token: Token::with_identity(identity, &FreshSnapshot::take())?, answers: Vec::new() })
+        let token = answer(|| Ok(Token::with_identity(identity, &FreshSnapshot::take())))?;
+        Some(Self { token, answers: Vec::new() })
     }
 
     fn is_good(&self) -> bool {
@@ -90,12 +92,13 @@ impl Standing {
         let Self { token, answers, .. } = self;
         let answers = Answers::about(answers, scope, token)?;
         let Some(name) = domain else { return Some(answers.reach.includes(Domain::Unnamed)) };
-        if let Some(answer) = answers.by_name.get(name) {
-            return Some(*answer);
+        if let Some(allowed) = answers.by_name.get(name) {
+            return Some(*allowed);
         }
-        let answer = answers.reach.includes(token.domain_named(name, &FreshSnapshot::take()));
-        answers.remember(name, answer);
-        Some(answer)
+        let domain = answer(|| Ok(token.domain_named(name, &FreshSnapshot::take())));
+        let allowed = answers.reach.includes(domain);
+        answers.remember(name, allowed);
+        Some(allowed)
     }
 
     /// The folded names of the domains on which it may do this, as a `text[]`.
@@ -145,7 +148,7 @@ impl Answers {
         Some(answers.last_mut().expect("it was just put there"))
     }
 
-    fn remember(&mut self, name: &[u8], answer: bool) {
+    fn remember(&mut self, name: &[u8], allowed: bool) {
         /// Of an entry, beside the name itself.
         const ENTRY: usize = 48;
         self.bytes += name.len() + ENTRY;
@@ -153,13 +156,13 @@ impl Answers {
             self.by_name = HashMap::default();
             self.bytes = name.len() + ENTRY;
         }
-        self.by_name.insert(name.into(), answer);
+        self.by_name.insert(name.into(), allowed);
     }
 }
 
 impl Token {
     fn domains_in(&self, reach: &Reach) -> impl Iterator<Item = NamedDomain> {
-        let domains = self.domains(reach, &FreshSnapshot::take());
+        let domains = answer(|| Ok(self.domains(reach, &FreshSnapshot::take())));
         domains.into_iter().filter(|domain| reach.includes(self.usable(domain.id, domain.is_verified)))
     }
 }

@@ -1,9 +1,9 @@
 //! A product that a preset reproduces: an account of its own under that profile, and the roles that have to do with it.
 
-use crate::{Cluster, NewToken, Refusal, Sql, TokenAuth, random_part, readme};
+use crate::{Cluster, NewToken, Refusal, Sql, TokenAuth, random_part, readme, shared};
 use postgres::{Client, Transaction, types::ToSql};
 use std::sync::{
-    Arc, Mutex, PoisonError, Weak,
+    Arc, Mutex, Weak,
     atomic::{AtomicUsize, Ordering},
 };
 
@@ -33,7 +33,8 @@ impl Product {
     /// A new account under a preset.
     pub fn under(profile: &'static str) -> Product {
         static ACCOUNTS: AtomicUsize = AtomicUsize::new(1);
-        let cluster = shared_cluster();
+        static CLUSTER: Mutex<Weak<Cluster>> = Mutex::new(Weak::new());
+        let cluster = shared(&CLUSTER, start_cluster);
         let mut manager = cluster.connect(DATABASE, "manager");
         let account_name = format!("account {} of {profile}", ACCOUNTS.fetch_add(1, Ordering::Relaxed));
         Product {
@@ -208,19 +209,6 @@ fn readable_relations(session: &mut Client) -> Vec<String> {
          WHERE relnamespace = 'token_auth'::regnamespace AND relkind IN ('r', 'v') AND has_table_privilege(oid, 'SELECT')",
         &[],
     )
-}
-
-/// The cluster of this process: started by the test that is the first to need it, removed by the last one that has it.
-/// A static would not be dropped at the end of the process, and its server would run on.
-fn shared_cluster() -> Arc<Cluster> {
-    static SHARED: Mutex<Weak<Cluster>> = Mutex::new(Weak::new());
-    // Where the start failed there is no cluster: whoever comes next tries again, and says why it fails.
-    let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
-    shared.upgrade().unwrap_or_else(|| {
-        let cluster = Arc::new(start_cluster());
-        *shared = Arc::downgrade(&cluster);
-        cluster
-    })
 }
 
 fn start_cluster() -> Cluster {

@@ -28,6 +28,29 @@ fn a_plan_that_is_printed_has_no_digest_in_it() {
     assert!(!log.contains(&printed(&digest)), "a plan has the digest in it");
 }
 
+/// The server runs with RUST_BACKTRACE set. What policies call is not wrapped for each row, but for each reading.
+#[test]
+fn an_error_in_the_midst_of_a_policy_has_no_backtrace_in_it() {
+    let mut stage = Stage::start(talkative().preload("token_auth"));
+    stage.superuser.run("GRANT EXECUTE ON FUNCTION token_auth.authenticate TO verifier", &[]);
+    let mut locks = stage.cluster.connect("app", "postgres");
+    for (table, question) in [
+        ("token", "SELECT token_auth.current_token_id()"),
+        ("domain", "SELECT token_auth.allows('email:send', 'mail.example')"),
+        ("domain", "SELECT token_auth.allowed_domains('email:send')"),
+        ("domain", "SELECT token_auth.allowed_domain_ids('email:send')"),
+        ("token", "SELECT token_auth.verify_token('$secret')"),
+    ] {
+        let mut work = stage.verifier.transaction().expect("it begins");
+        work.run("SELECT token_auth.authenticate($1)", &[&stage.token.secret]);
+        work.run("SET LOCAL lock_timeout = '100ms'", &[]);
+        let mut lock = locks.transaction().expect("it begins");
+        lock.run(&format!("LOCK TABLE token_auth.{table} IN ACCESS EXCLUSIVE MODE"), &[]);
+        let refusal = work.refused(&question.replace("$secret", &stage.token.secret), &[]);
+        assert_eq!((&*refusal.code, &*refusal.detail), ("55P03", ""), "{question}");
+    }
+}
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

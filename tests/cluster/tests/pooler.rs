@@ -7,7 +7,7 @@ use postgres::{
 };
 use std::{
     collections::HashMap,
-    sync::{Arc, Barrier, Mutex, PoisonError, Weak},
+    sync::{Arc, Barrier, Mutex, Weak},
     thread,
 };
 
@@ -336,15 +336,10 @@ struct Scene {
 }
 
 impl Scene {
-    /// That of this process, which a static would leave running at its end.
+    /// That of this process; the last test that has it stops its cluster.
     fn shared() -> Arc<Scene> {
-        static SHARED: Mutex<Weak<Scene>> = Mutex::new(Weak::new());
-        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
-        shared.upgrade().unwrap_or_else(|| {
-            let scene = Arc::new(Scene::set());
-            *shared = Arc::downgrade(&scene);
-            scene
-        })
+        static SCENE: Mutex<Weak<Scene>> = Mutex::new(Weak::new());
+        cluster::shared(&SCENE, Scene::set)
     }
 
     fn set() -> Scene {

@@ -4,7 +4,7 @@ use cluster::{Client, Cluster, NewToken, Sql, TokenAuth, refusal};
 use postgres::Transaction;
 use std::{
     path::Path,
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{Arc, Mutex, Weak},
 };
 
 const WHO: &str = "SELECT token_auth.current_token_id()";
@@ -208,15 +208,10 @@ struct Scene {
 }
 
 impl Scene {
-    /// That of this process, which a static would leave running at its end.
+    /// That of this process; the last test that has it stops its cluster.
     fn shared() -> Arc<Scene> {
-        static SHARED: Mutex<Weak<Scene>> = Mutex::new(Weak::new());
-        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
-        shared.upgrade().unwrap_or_else(|| {
-            let scene = Arc::new(Scene::set());
-            *shared = Arc::downgrade(&scene);
-            scene
-        })
+        static SCENE: Mutex<Weak<Scene>> = Mutex::new(Weak::new());
+        cluster::shared(&SCENE, Scene::set)
     }
 
     fn set() -> Scene {

@@ -141,6 +141,21 @@ UPDATE regress.message SET body = 'x' RETURNING body;
 COMMIT;
 SELECT count(*) FROM regress.message;
 
+-- A cursor keeps what its query asked once, when the scan began; what is asked for each row is asked at FETCH.
+SET enable_seqscan = off;
+BEGIN;
+SELECT code FROM token_auth.authenticate(:'every_secret');
+DECLARE once CURSOR FOR SELECT body FROM regress.message ORDER BY domain, id;
+DECLARE each CURSOR FOR SELECT token_auth.current_token_id() = :every FROM generate_series(1, 2);
+FETCH 1 FROM once;
+FETCH 1 FROM each;
+SELECT token_auth.deauthenticate();
+FETCH 1 FROM once;
+FETCH 1 FROM each;
+SELECT count(*) FROM regress.message;
+COMMIT;
+RESET enable_seqscan;
+
 -- What is asked once is asked once, and an index can be used for it.
 SET enable_seqscan = off;
 EXPLAIN (COSTS OFF) SELECT * FROM regress.message;

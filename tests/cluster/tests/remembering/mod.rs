@@ -1,7 +1,7 @@
 //! A session that remembers what the token may do as which it acts, and another one that changes that.
 
 use cluster::{Client, Cluster, NewToken, Sql, TokenAuth};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, Weak};
 
 /// A database of the test's own, with one account, one domain and one token.
 pub struct Remembering {
@@ -16,7 +16,8 @@ pub struct Remembering {
 
 impl Remembering {
     pub fn in_database(name: &str) -> Remembering {
-        let cluster = cluster::shared(|| {
+        static CLUSTER: Mutex<Weak<Cluster>> = Mutex::new(Weak::new());
+        let cluster = cluster::shared(&CLUSTER, || {
             let builder = Cluster::builder().preload("token_auth").setting("max_prepared_transactions", "5");
             builder.setting("autovacuum", "off").start()
         });

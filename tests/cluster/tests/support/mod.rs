@@ -1,9 +1,9 @@
 //! An account whose tokens call functions, and what they are answered.
 
-use cluster::{Client, Cluster, NewToken, Refusal, Sql, TokenAuth, readme, refusal};
+use cluster::{Client, Cluster, NewToken, Refusal, Sql, TokenAuth, readme, refusal, shared};
 use postgres::Transaction;
 use std::sync::{
-    Arc, Mutex, PoisonError, Weak,
+    Arc, Mutex, Weak,
     atomic::{AtomicUsize, Ordering},
 };
 
@@ -22,7 +22,8 @@ impl Scene {
     /// The profile is `default` but for these columns, written as a JSON object.
     pub fn under(profile: &str) -> Scene {
         static NUMBER: AtomicUsize = AtomicUsize::new(1);
-        let cluster = shared_cluster();
+        static CLUSTER: Mutex<Weak<Cluster>> = Mutex::new(Weak::new());
+        let cluster = shared(&CLUSTER, start_cluster);
         let mut superuser = cluster.connect(DATABASE, "postgres");
         superuser.run("SET token_auth.actor = 'alice'", &[]);
         let name = format!("scene {}", NUMBER.fetch_add(1, Ordering::Relaxed));
@@ -59,17 +60,6 @@ pub fn refusal_of(call: &str, work: &mut Transaction) -> Option<Refusal> {
 }
 
 const DATABASE: &str = "app";
-
-/// The cluster of this process, which a static would leave running at its end.
-fn shared_cluster() -> Arc<Cluster> {
-    static SHARED: Mutex<Weak<Cluster>> = Mutex::new(Weak::new());
-    let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
-    shared.upgrade().unwrap_or_else(|| {
-        let cluster = Arc::new(start_cluster());
-        *shared = Arc::downgrade(&cluster);
-        cluster
-    })
-}
 
 fn start_cluster() -> Cluster {
     let keys = format!("{}\n", "0c".repeat(32));

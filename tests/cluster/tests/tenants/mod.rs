@@ -2,7 +2,7 @@
 
 use cluster::{Client, Cluster, NewToken, Sql, TokenAuth};
 use std::sync::{
-    Arc,
+    Arc, Mutex, Weak,
     atomic::{AtomicUsize, Ordering},
 };
 
@@ -33,7 +33,8 @@ impl Tenants {
     /// In the cluster of this process, which preloads this library, or none where it is empty.
     pub fn preloading(library: &str) -> Tenants {
         static NUMBER: AtomicUsize = AtomicUsize::new(1);
-        let cluster = cluster::shared(|| start_cluster(library));
+        static CLUSTER: Mutex<Weak<Cluster>> = Mutex::new(Weak::new());
+        let cluster = cluster::shared(&CLUSTER, || start_cluster(library));
         let mut superuser = cluster.connect(DATABASE, "postgres");
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let (role, messages) = (format!("mallory_{number}"), format!("messages_{number}"));
