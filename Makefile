@@ -6,12 +6,13 @@ help:
 	@echo 'make demo-stop     stop that cluster and remove it'
 	@echo 'make test          run all tests; SUITE="rules regress isolation cluster" and TESTS="name ..." choose'
 	@echo 'make lint          check formatting, run the lints'
+	@echo 'make bench         measure verifications and more on a scratch cluster, write docs/benchmarks.md (over an hour)'
 	@echo 'make setup         only install what the build needs (PostgreSQL, clang, cargo-pgrx)'
 	@echo 'make install       build, and install into the server of PG_CONFIG'
 	@echo 'make installcheck  test the installed extension on the running server of PGHOST, PGPORT, PGUSER'
 	@echo 'make clean         stop the demo, remove everything that was built'
 
-setup install lint test demo:
+setup install lint test demo bench:
 	@scripts/$@.sh
 
 installcheck:
@@ -23,4 +24,4 @@ demo-stop:
 clean:
 	@scripts/clean.sh
 
-.PHONY: help setup install lint test demo installcheck demo-stop clean
+.PHONY: help setup install lint test demo bench installcheck demo-stop clean

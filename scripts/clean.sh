@@ -5,10 +5,11 @@ set -euo pipefail
 . "$root/scripts/cluster.sh"
 "$root/scripts/demo.sh" stop >/dev/null
 # Only an interrupted run leaves one.
-if [[ -L $target/test/cluster/run ]]; then
+for cluster in "$target"/{test/cluster,benchmarks}; do
+    [[ -L $cluster/run ]] || continue
     use_postgres
-    stop_cluster "$target/test/cluster"
-fi
+    stop_cluster "$cluster"
+done
 rm -rf "$target"/{demo,log,package,test,tools}
 need_cargo
 cargo clean --quiet

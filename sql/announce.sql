@@ -7,23 +7,29 @@ CREATE FUNCTION token_auth.announce_token_change() RETURNS trigger
 COMMENT ON FUNCTION token_auth.announce_token_change() IS
 'Trigger: tells every backend that a token or its access has changed. Its argument is the column with the token''s id.';
 
+CREATE FUNCTION token_auth.announce_account_change() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'announce_account_change_wrapper';
+
+COMMENT ON FUNCTION token_auth.announce_account_change() IS
+'Trigger: tells every backend that an account or a domain of it has changed. Its argument is the column with the account''s id.';
+
 CREATE FUNCTION token_auth.announce_shared_change() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'announce_shared_change_wrapper';
 
 COMMENT ON FUNCTION token_auth.announce_shared_change() IS
-'Trigger: tells every backend that something has changed which many tokens share.';
+'Trigger: tells every backend that something has changed which all accounts share.';
 
--- That there is no token of an id is remembered, too.
-CREATE TRIGGER announce_change AFTER INSERT OR UPDATE OR DELETE ON token_auth.token
+-- Only what is there is remembered, so a new token, account or profile is no news. Access and domains add to what is there.
+CREATE TRIGGER announce_change AFTER UPDATE OR DELETE ON token_auth.token
     FOR EACH ROW EXECUTE FUNCTION token_auth.announce_token_change('id');
 CREATE TRIGGER announce_change AFTER INSERT OR UPDATE OR DELETE ON token_auth.token_access
     FOR EACH ROW EXECUTE FUNCTION token_auth.announce_token_change('token_id');
 CREATE TRIGGER announce_change AFTER UPDATE OR DELETE ON token_auth.profile
     FOR EACH ROW EXECUTE FUNCTION token_auth.announce_shared_change();
 CREATE TRIGGER announce_change AFTER UPDATE OR DELETE ON token_auth.account
-    FOR EACH ROW EXECUTE FUNCTION token_auth.announce_shared_change();
+    FOR EACH ROW EXECUTE FUNCTION token_auth.announce_account_change('id');
 CREATE TRIGGER announce_change AFTER INSERT OR UPDATE OR DELETE ON token_auth.domain
-    FOR EACH ROW EXECUTE FUNCTION token_auth.announce_shared_change();
+    FOR EACH ROW EXECUTE FUNCTION token_auth.announce_account_change('account_id');
 
 CREATE TRIGGER announce_truncate AFTER TRUNCATE ON token_auth.token
     FOR EACH STATEMENT EXECUTE FUNCTION token_auth.announce_shared_change();

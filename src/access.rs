@@ -28,7 +28,7 @@ fn grant_access(
         check_one_target(domain, all_domains)?;
         let (account, token_id, domain_id) = to_edit(token_id, domain, account_id)?;
         let scopes = arguments::scopes(scopes, &account.profile)?;
-        let given = [Access { domain_id, scopes: scopes.clone() }];
+        let given = [Access::new(domain_id, scopes.iter().map(String::as_str))];
         authority::check_gives(&given)?;
         GRANT.run(&[account.id.into(), token_id.into(), domain_id.into(), scopes.into()]);
         Ok(())
@@ -83,8 +83,7 @@ pub fn of_token(token_id: i64) -> Vec<Access> {
 pub fn of_token_under(token_id: i64, snapshot: &FreshSnapshot) -> Vec<Access> {
     static ACCESS: Statement =
         Statement::new("SELECT domain_id, scopes FROM token_auth.token_access WHERE token_id = $1 ORDER BY id");
-    ACCESS.fresh_rows(snapshot, &[token_id.into()], |row: &Row| Access {
-        domain_id: row.get(c"domain_id"),
-        scopes: row.must::<Vec<Option<String>>>(c"scopes").into_iter().flatten().collect(),
+    ACCESS.fresh_rows(snapshot, &[token_id.into()], |row: &Row| {
+        Access::new(row.get(c"domain_id"), row.must::<Vec<Option<String>>>(c"scopes").into_iter().flatten())
     })
 }

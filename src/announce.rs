@@ -7,24 +7,34 @@ use crate::error::{Error, answer};
 use crate::protect::Outcome;
 use crate::store::invalidation;
 
-/// AFTER INSERT, UPDATE or DELETE of a token or its access, for each row. The argument is the column with the token's id.
+/// AFTER a change of a token or its access, for each row. The argument is the column with the token's id.
 #[pg_trigger(sql = false)]
 fn announce_token_change<'a>(trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
-    answer(|| {
-        let column = trigger.extra_args().ok().and_then(|arguments| arguments.into_iter().next());
-        let column = column.ok_or(Error::NotOurTable)?;
-        for row in [trigger.old(), trigger.new()].into_iter().flatten() {
-            let id: Option<i64> = row.get_by_name(&column).map_err(|_| Error::NotOurTable)?;
-            invalidation::announce_token(id.ok_or(Error::NotOurTable)?);
-        }
-        Ok(())
-    });
+    answer(|| announce(trigger, invalidation::announce_token));
     Ok(None)
 }
 
-/// AFTER any change of what tokens share, and after TRUNCATE.
+/// AFTER a change of an account or a domain, for each row. The argument is the column with the account's id.
+#[pg_trigger(sql = false)]
+fn announce_account_change<'a>(trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
+    answer(|| announce(trigger, invalidation::announce_account));
+    Ok(None)
+}
+
+/// AFTER any change of what all accounts share, and after TRUNCATE.
 #[pg_trigger(sql = false)]
 fn announce_shared_change<'a>(_trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
     invalidation::announce_shared();
     Ok(None)
+}
+
+/// Of the row as it was, and as it is.
+fn announce(trigger: &PgTrigger<'_>, announce: fn(i64)) -> Result<(), Error> {
+    let column = trigger.extra_args().ok().and_then(|arguments| arguments.into_iter().next());
+    let column = column.ok_or(Error::NotOurTable)?;
+    for row in [trigger.old(), trigger.new()].into_iter().flatten() {
+        let id: Option<i64> = row.get_by_name(&column).map_err(|_| Error::NotOurTable)?;
+        announce(id.ok_or(Error::NotOurTable)?);
+    }
+    Ok(())
 }

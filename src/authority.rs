@@ -67,7 +67,7 @@ pub fn check_gives(access: &[Access]) -> Result<(), Error> {
 pub fn check_knows_domain(domain_id: Option<i64>) -> Result<(), Error> {
     let Some(caller) = Caller::of_transaction()? else { return Ok(()) };
     let knows = |access: &Access| access.domain_id.is_none() || access.domain_id == domain_id;
-    if caller.0.facts.access.iter().any(knows) { Ok(()) } else { caller.lacks(Lacking::AccessToDomain) }
+    if caller.0.facts.access().iter().any(knows) { Ok(()) } else { caller.lacks(Lacking::AccessToDomain) }
 }
 
 /// Whether whoever is calling may do what concerns more than one account, or one that does not exist yet: a token may
@@ -151,8 +151,8 @@ impl Caller {
             Deed::CreateDomain if account.profile.creates_domain_token => {
                 self.check_domains()?;
                 // The new domain is covered by access to every domain only.
-                let full = Access { domain_id: None, scopes: vec!["*".to_string()] };
-                if coverage::covers(&self.0.facts.access, &[full]) {
+                let full = Access::new(None, ["*"]);
+                if coverage::covers(self.0.facts.access(), &[full]) {
                     Ok(())
                 } else {
                     self.lacks(Lacking::AccessOfDomainToken)
@@ -187,7 +187,7 @@ impl Caller {
 
     /// `of` is the token that has this access, or `None` where it is about to be given.
     fn check_covers(&self, access: &[Access], of: Option<i64>) -> Result<(), Error> {
-        if coverage::covers(&self.0.facts.access, access) {
+        if coverage::covers(self.0.facts.access(), access) {
             return Ok(());
         }
         self.lacks(of.map_or(Lacking::AccessToGive, Lacking::AccessOf))
@@ -195,7 +195,7 @@ impl Caller {
 
     fn may(&self, scope: &str, domain: Domain) -> bool {
         let scope = Scope::parse_question(scope).expect("a scope of ours");
-        verdict::decide(&self.0.facts, Some(&scope), domain, server::now().0) == Code::Ok
+        verdict::decide(&self.0.facts, Some(&scope), domain, || server::now().0) == Code::Ok
     }
 
     fn lacks(&self, what: Lacking) -> Result<(), Error> {

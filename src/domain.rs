@@ -28,7 +28,7 @@ fn create_domain(account_id: Option<i64>, name: Text<'_>) -> Record<3> {
         let id = INSERT.row(&[account.id.into(), name.into()], |row| row.must::<i64>(1));
         let id = id.ok_or_else(|| Error::Taken { what: "domain", name: name.to_string() })?;
         let token = if account.profile.creates_domain_token {
-            let access = [Access { domain_id: Some(id), scopes: vec!["*".to_string()] }];
+            let access = [Access::new(Some(id), ["*"])];
             let token = NewToken {
                 account: &account,
                 home: Some(id),

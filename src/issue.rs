@@ -2,6 +2,7 @@
 
 use rand::TryRng as _;
 use rand::rngs::SysRng;
+use token_auth_rules::scope::Grant;
 use token_auth_rules::verdict::Access;
 use token_auth_rules::{name, secret};
 
@@ -74,7 +75,8 @@ impl NewToken<'_> {
             self.metadata.into(),
         ]);
         for access in self.access {
-            GIVE.run(&[self.account.id.into(), id.into(), access.domain_id.into(), access.scopes.clone().into()]);
+            let scopes: Vec<&str> = access.scopes.iter().map(Grant::text).collect();
+            GIVE.run(&[self.account.id.into(), id.into(), access.domain_id.into(), scopes.into()]);
         }
         Ok(Issued { id, name, secret, hint, expires_at: self.expires_at })
     }

@@ -19,6 +19,7 @@ mod facts;
 mod install;
 mod issue;
 mod last_token;
+mod memory;
 mod profile;
 mod protect;
 mod reset;
@@ -30,6 +31,7 @@ mod standing;
 #[allow(unsafe_code, reason = "the one folder where unsafe code lives")]
 mod store;
 mod sweep;
+mod tables;
 mod token;
 mod verify;
 mod worker;

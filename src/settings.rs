@@ -12,6 +12,7 @@ use crate::store::{identity, server};
 static ACTOR: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 static SWEEP_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(60);
 static DATABASES: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
+static CACHE_SIZE: GucSetting<i32> = GucSetting::<i32>::new(16_384);
 static SEALING_KEY_FILE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 
 pub fn define() {
@@ -42,6 +43,16 @@ pub fn define() {
         GucContext::Sighup,
         GucFlags::default(),
     );
+    GucRegistry::define_int_guc(
+        c"token_auth.cache_size",
+        c"Memory that a session takes at most for what it remembers of tokens that it has verified.",
+        c"A token takes some 750 bytes, and more with long metadata or much access. Nothing is remembered at 0.",
+        &CACHE_SIZE,
+        0,
+        1 << 20,
+        GucContext::Suset,
+        GucFlags::UNIT_KB,
+    );
     // Where it is, is nobody's business but the superuser's.
     GucRegistry::define_string_guc(
         c"token_auth.sealing_key_file",
@@ -62,6 +73,11 @@ pub fn actor() -> Option<CString> {
 
 pub fn sweep_interval() -> Duration {
     Duration::from_secs(SWEEP_INTERVAL.get().unsigned_abs().into())
+}
+
+/// `token_auth.cache_size`, in bytes.
+pub fn cache_size() -> usize {
+    CACHE_SIZE.get().unsigned_abs() as usize * 1024
 }
 
 /// The names in `token_auth.databases`; none means every database.

@@ -40,7 +40,7 @@ fn create_token(
         let home = home?;
         let scopes = arguments::scopes(scopes, &account.profile)?;
         let expires_at = arguments::expiry(expires_at, &account.profile)?;
-        let access = [Access { domain_id: home.filter(|_| !all_domains), scopes }];
+        let access = [Access::new(home.filter(|_| !all_domains), scopes)];
         authority::check_gives(&access)?;
         let name = TokenName::Given(name);
         let token = NewToken { account: &account, home, name, expires_at, metadata, access: &access }.issue()?;

@@ -1,48 +1,44 @@
 //! Verification: a secret and a question in, one `verification` row out, always.
 //!
-//! `facts.rs` reads what the database knows about a digest, and the crate's rules decide. All reads of one verification
-//! see the same snapshot, taken at the call, so that a change that committed before the call is seen at every isolation
-//! level.
+//! What the database knows about a digest comes from the memory of this backend (`memory.rs`) or is read (`facts.rs`), and
+//! the crate's rules decide. All that an answer is made of was true at one moment, not before the call began: a change that
+//! committed before it is seen, at every isolation level. Nothing is written.
+
+use std::rc::Rc;
 
 use pgrx::pg_extern;
-use token_auth_rules::scope::Scope;
+use token_auth_rules::name;
 use token_auth_rules::secret::{self, Digest};
 use token_auth_rules::verdict::{self, Code, Domain};
 
 use crate::arguments::{Text, question};
 use crate::error::answer;
-use crate::facts::Token;
+use crate::facts::{self, Account, NamedDomain, Reading, Token};
+use crate::memory;
 use crate::store::identity::Identity;
-use crate::store::record::Record;
+use crate::store::invalidation;
+use crate::store::record::Composite;
 use crate::store::server;
-use crate::store::snapshot::FreshSnapshot;
 use crate::store::value::{Instant, Jsonb};
+use crate::tables::Tables;
 
-/// The columns of `token_auth.verification`.
-pub type Verification = Record<8>;
+/// A row of `token_auth.verification`.
+pub type Verification = Composite;
 
 #[pg_extern(sql = false)]
 fn verify_token(secret: Text<'_>, scope: Text<'_>, domain: Text<'_>) -> Verification {
-    answer(|| {
-        let scope = question(scope)?;
-        Ok(verify(digest_of(secret), scope, domain).0)
-    })
+    verify(digest_of(secret), scope, domain).0
 }
 
 #[pg_extern(sql = false)]
 fn verify_token_digest(digest: Option<&[u8]>, scope: Text<'_>, domain: Text<'_>) -> Verification {
-    answer(|| {
-        let scope = question(scope)?;
-        let digest = digest.and_then(|digest| Digest::try_from(digest).ok());
-        Ok(verify(digest, scope, domain).0)
-    })
+    verify(digest.and_then(|digest| Digest::try_from(digest).ok()), scope, domain).0
 }
 
 /// Verifies a secret, and says besides who that is where the answer is ok.
 pub fn identify(secret: Text<'_>) -> (Verification, Option<Identity>) {
-    let digest = digest_of(secret);
-    let (verification, token_id) = verify(digest, None, None);
-    (verification, token_id.zip(digest).map(|(token_id, digest)| Identity::of(token_id, &digest)))
+    let (verification, good) = verify(digest_of(secret), None, None);
+    (verification, good.map(|token| token.identity()))
 }
 
 /// `None` where the secret does not have the form of one.
@@ -52,44 +48,121 @@ fn digest_of(secret: Text<'_>) -> Option<Digest> {
 
 /// The token of this identity, where a verification of its secret would be ok now.
 pub fn good_token(identity: Identity) -> Option<Token> {
-    let token = Token::with_identity(identity, &FreshSnapshot::take())?;
-    let code = verdict::decide(&token.facts, None, Domain::Unnamed, server::now().0);
-    (code == Code::Ok).then_some(token)
+    let (token, _) = facts::read(|reading| reading.token_with_identity(identity));
+    token.filter(|token| verdict::decide(&token.facts, None, Domain::Unnamed, now) == Code::Ok)
 }
 
-/// The answer, and the token's id where it is ok. `digest` is `None` where the secret, or the digest, does not have the
+fn now() -> verdict::Micros {
+    server::now().0
+}
+
+/// The answer, and the token where it is ok. `digest` is `None` where the secret, or the digest, does not have the
 /// form of one.
-fn verify(digest: Option<Digest>, scope: Option<Scope<'_>>, domain: Text<'_>) -> (Verification, Option<i64>) {
+///
+/// It is asked at each request, so only what can fail is wrapped for it: the question, and the reading.
+fn verify(digest: Option<Digest>, scope: Text<'_>, domain: Text<'_>) -> (Verification, Option<Rc<Token>>) {
+    let scope = question(scope).unwrap_or_else(|error| answer(|| Err(error)));
     let Some(digest) = digest else { return (unknown(Code::Malformed), None) };
-    let snapshot = FreshSnapshot::take();
-    let Some(token) = Token::with_digest(&digest, &snapshot) else { return (unknown(Code::NotFound), None) };
-    let domain = domain.map_or(Domain::Unnamed, |name| token.domain_named(name, &snapshot));
-    let code = verdict::decide(&token.facts, scope.as_ref(), domain, server::now().0);
+    let Some((token, domain)) = known(&digest, domain) else { return (unknown(Code::NotFound), None) };
+    let code = verdict::decide(&token.facts, scope.as_ref(), domain, now);
     let domain_id = if domain == Domain::Unnamed { token.home } else { domain.id() };
-    let verification = Record([
-        (code == Code::Ok).into(),
-        code.as_str().into(),
-        token.id.into(),
-        token.account_id.into(),
-        domain_id.into(),
-        token.name.into(),
-        token.expires_at.into(),
-        token.metadata.into(),
-    ]);
-    (verification, (code == Code::Ok).then_some(token.id))
+    let verification = Composite::new(
+        Tables::now().verification,
+        [
+            (code == Code::Ok).into(),
+            code.as_str().into(),
+            token.id.into(),
+            token.account_id.into(),
+            domain_id.into(),
+            token.name.lend(),
+            token.expires_at.into(),
+            token.metadata.lend(),
+        ],
+    );
+    (verification, Some(token).filter(|_| code == Code::Ok))
+}
+
+/// The token, and the domain of its account that is asked about.
+fn known(digest: &Digest, domain: Text<'_>) -> Option<(Rc<Token>, Domain)> {
+    invalidation::accept();
+    let name = domain.map(folded);
+    if let Some(token) = memory::token(digest) {
+        let Some(name) = &name else { return Some((token, Domain::Unnamed)) };
+        let remembered = memory::domain(token.account_id, name);
+        if let Some(domain) = remembered.filter(|domain| token.seen.goes_with(&domain.seen)) {
+            let domain = token.domain(Some(&domain));
+            return Some((token, domain));
+        }
+    }
+    answer(|| Ok(read(digest, name.as_deref())))
+}
+
+/// Text that is no UTF-8 is the name of no domain, and neither is the empty one.
+fn folded(name: &[u8]) -> String {
+    str::from_utf8(name).map(name::fold).unwrap_or_default()
+}
+
+/// Reads what is not remembered, and remembers it.
+fn read(digest: &Digest, name: Option<&str>) -> Option<(Rc<Token>, Domain)> {
+    let (found, lasts) = facts::read(|reading| Found::read(reading, digest, name));
+    let found = found?;
+    if lasts {
+        memory::keep_token(&found.token);
+        if let Some(account) = found.new_account {
+            memory::keep_account(found.token.account_id, account);
+        }
+        if let Some(domain) = found.domain.as_ref().filter(|_| found.domain_is_new) {
+            memory::keep_domain(found.token.account_id, domain);
+        }
+    }
+    let domain = name.map_or(Domain::Unnamed, |_| found.token.domain(found.domain.as_deref()));
+    Some((found.token, domain))
+}
+
+struct Found {
+    token: Rc<Token>,
+    new_account: Option<Account>,
+    domain: Option<Rc<NamedDomain>>,
+    domain_is_new: bool,
+}
+
+impl Found {
+    fn read(reading: &Reading, digest: &Digest, name: Option<&str>) -> Option<Self> {
+        let found = Self::of_token(reading.token_with_digest(digest, memory::account)?);
+        let Some(name) = name else { return Some(found) };
+        let goes_with = |token: &Token, domain: &NamedDomain| token.seen.goes_with(&domain.seen);
+        let account_id = found.token.account_id;
+        if let Some(domain) = memory::domain(account_id, name).filter(|domain| goes_with(&found.token, domain)) {
+            return Some(Self { domain: Some(domain), ..found });
+        }
+        let domain = reading.domain_named(account_id, name).map(Rc::new);
+        if domain.as_ref().is_none_or(|domain| goes_with(&found.token, domain)) {
+            return Some(Self { domain, domain_is_new: true, ..found });
+        }
+        // The account is remembered from before the domain was changed, perhaps by one who changed both.
+        let found = Self::of_token(reading.token_with_digest(digest, |_| None)?);
+        Some(Self { domain, domain_is_new: true, ..found })
+    }
+
+    fn of_token((token, new_account): (Token, Option<Account>)) -> Self {
+        Self { token: Rc::new(token), new_account, domain: None, domain_is_new: false }
+    }
 }
 
 /// The answer about no token at all.
 fn unknown(code: Code) -> Verification {
     let none = None::<i64>;
-    Record([
-        false.into(),
-        code.as_str().into(),
-        none.into(),
-        none.into(),
-        none.into(),
-        None::<String>.into(),
-        None::<Instant>.into(),
-        None::<Jsonb>.into(),
-    ])
+    Composite::new(
+        Tables::now().verification,
+        [
+            false.into(),
+            code.as_str().into(),
+            none.into(),
+            none.into(),
+            none.into(),
+            None::<String>.into(),
+            None::<Instant>.into(),
+            None::<Jsonb>.into(),
+        ],
+    )
 }

@@ -10,15 +10,15 @@ use crate::verdict::Access;
 /// scope that does not follow the grammar covers nothing, and is covered by nothing.
 pub fn covers(held: &[Access], other: &[Access]) -> bool {
     other.iter().all(|wanted| {
-        wanted.scopes.iter().all(|scope| {
-            Scope::parse_grant(scope).is_ok_and(|scope| held.iter().any(|access| covers_there(access, wanted, &scope)))
+        wanted.scopes.iter().all(|grant| {
+            grant.scope().is_some_and(|scope| held.iter().any(|access| covers_there(access, wanted, &scope)))
         })
     })
 }
 
 fn covers_there(held: &Access, wanted: &Access, scope: &Scope<'_>) -> bool {
     (held.domain_id.is_none() || held.domain_id == wanted.domain_id)
-        && held.scopes.iter().any(|grant| Scope::parse_grant(grant).is_ok_and(|grant| grant.covers(scope)))
+        && held.scopes.iter().any(|grant| grant.covers(scope))
 }
 
 #[cfg(test)]
@@ -28,10 +28,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn access(rows: &[(Option<i64>, &[&str])]) -> Vec<Access> {
-        let row = |(domain_id, scopes): &(Option<i64>, &[&str])| Access {
-            domain_id: *domain_id,
-            scopes: scopes.iter().map(|scope| scope.to_string()).collect(),
-        };
+        let row = |(domain_id, scopes): &(Option<i64>, &[&str])| Access::new(*domain_id, scopes.iter().copied());
         rows.iter().map(row).collect()
     }
 
@@ -74,12 +71,15 @@ mod tests {
 
     fn token() -> impl Strategy<Value = Vec<Access>> {
         let row = (prop::option::of(1..3i64), prop::collection::vec(scope(), 1..3));
-        prop::collection::vec(row.prop_map(|(domain_id, scopes)| Access { domain_id, scopes }), 0..3)
+        prop::collection::vec(
+            row.prop_map(|(domain_id, scopes): (_, Vec<String>)| Access::new(domain_id, scopes)),
+            0..3,
+        )
     }
 
     fn may(access: &[Access], question: &Scope<'_>, domain: Domain) -> bool {
-        let facts = TokenFacts { paused: false, expires_at: None, access: access.to_vec() };
-        verdict::decide(&facts, Some(question), domain, 0) == Code::Ok
+        let facts = TokenFacts::new(false, None, access.to_vec());
+        verdict::decide(&facts, Some(question), domain, || 0) == Code::Ok
     }
 
     proptest! {

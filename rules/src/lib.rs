@@ -1,13 +1,15 @@
 //! The rules of token_auth that know no database.
 //!
 //! Plain functions over plain types, so that `cargo test -p token_auth_rules` checks them in a second:
-//! what a secret looks like and how it is sealed, what a scope covers, how things are named, and what a verification
-//! answers.
+//! what a secret looks like and how it is sealed, what a scope covers, how things are named, what a verification
+//! answers, and what may be remembered of it.
 
+pub mod cache;
 pub mod catalogue;
 pub mod coverage;
 pub mod name;
 pub mod scope;
 pub mod sealing;
 pub mod secret;
+pub mod sighting;
 pub mod verdict;

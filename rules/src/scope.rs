@@ -28,26 +28,21 @@ pub enum ScopeError {
 }
 
 impl<'a> Scope<'a> {
+    const EVERYTHING: Self = Self { resource: None, action: None };
+
     /// Reads a grant, where wildcards are welcome.
     pub fn parse_grant(text: &'a str) -> Result<Self, ScopeError> {
         if text.len() > MAX_LENGTH {
             return Err(ScopeError::TooLong);
         }
         if text == "*" {
-            return Ok(Self { resource: None, action: None });
+            return Ok(Self::EVERYTHING);
         }
         let (resource, action) = text.split_once(':').ok_or(ScopeError::Grammar)?;
-        let resource = match resource {
-            "*" => None,
-            dotted if dotted.split('.').all(is_segment) => Some(dotted),
-            _ => return Err(ScopeError::Grammar),
-        };
-        let action = match action {
-            "*" | "full" => None,
-            segment if is_segment(segment) => Some(segment),
-            _ => return Err(ScopeError::Grammar),
-        };
-        Ok(Self { resource, action })
+        let scope = Self { resource: named_resource(resource), action: named_action(action) };
+        let follows_grammar = scope.resource.is_none_or(|dotted| dotted.split('.').all(is_segment))
+            && scope.action.is_none_or(is_segment);
+        if follows_grammar { Ok(scope) } else { Err(ScopeError::Grammar) }
     }
 
     /// Reads a question, which names what is to be done: no `*`. `email:full` asks whether all of `email` is granted.
@@ -81,6 +76,61 @@ impl fmt::Display for Scope<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.resource.unwrap_or("*"), self.action.unwrap_or("full"))
     }
+}
+
+/// The text of a scope that was granted, read once and asked often. A text outside the grammar can be held, and grants
+/// nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    text: Box<str>,
+    /// Where its colon is, if it is a scope. `*` alone has none, and is one.
+    colon: Option<u8>,
+}
+
+impl Grant {
+    /// As it was given.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The scope, or `None` where the text follows no grammar.
+    pub fn scope(&self) -> Option<Scope<'_>> {
+        let Some(colon) = self.colon else { return (&*self.text == "*").then_some(Scope::EVERYTHING) };
+        let (resource, action) = (&self.text[..colon.into()], &self.text[usize::from(colon) + 1..]);
+        Some(Scope { resource: named_resource(resource), action: named_action(action) })
+    }
+
+    /// Whether everything that `asked` names is granted.
+    pub fn covers(&self, asked: &Scope<'_>) -> bool {
+        self.scope().is_some_and(|scope| scope.covers(asked))
+    }
+
+    /// How many bytes it takes in memory, where each piece takes `piece` beside itself.
+    pub fn heap_size(&self, piece: usize) -> usize {
+        size_of::<Self>() + piece + self.text.len()
+    }
+}
+
+impl From<String> for Grant {
+    fn from(text: String) -> Self {
+        let is_scope = Scope::parse_grant(&text).is_ok();
+        let colon = text.find(':').filter(|_| is_scope);
+        Self { colon: colon.map(|colon| colon.try_into().expect("a scope is short")), text: text.into() }
+    }
+}
+
+impl From<&str> for Grant {
+    fn from(text: &str) -> Self {
+        text.to_string().into()
+    }
+}
+
+fn named_resource(text: &str) -> Option<&str> {
+    (text != "*").then_some(text)
+}
+
+fn named_action(text: &str) -> Option<&str> {
+    (!matches!(text, "*" | "full")).then_some(text)
 }
 
 /// Whether `resource` is `above` itself or one of the resources under it.
@@ -186,7 +236,23 @@ mod tests {
         ]
     }
 
+    #[test]
+    fn a_grant_outside_the_grammar_is_held_and_grants_nothing() {
+        let long = format!("{}:read", "a".repeat(MAX_LENGTH));
+        for text in ["", "*:", ":*", "email", "Email:read", "email:read:all", "**", long.as_str()] {
+            let grant = Grant::from(text);
+            assert_eq!((grant.scope(), grant.text()), (None, text));
+            assert!(!grant.covers(&Scope::parse_question("email:read").unwrap()));
+        }
+    }
+
     proptest! {
+        #[test]
+        fn a_grant_is_the_scope_that_its_text_says(text in prop_oneof![grant(), "[a:.*]{0,6}"]) {
+            let grant = Grant::from(text.as_str());
+            prop_assert_eq!(grant.scope(), Scope::parse_grant(&text).ok());
+        }
+
         #[test]
         fn parse_and_print_agree(text in grant()) {
             let scope = Scope::parse_grant(&text).unwrap();

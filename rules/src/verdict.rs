@@ -1,8 +1,9 @@
 //! What a verification answers: facts about a token, a question and the time in, a code out.
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
-use crate::scope::Scope;
+use crate::scope::{Grant, Scope};
 
 /// Microseconds since 2000-01-01 00:00 UTC: PostgreSQL's `timestamptz`. `i64::MAX` is its `infinity`.
 pub type Micros = i64;
@@ -46,7 +47,49 @@ pub struct TokenFacts {
     /// The token or its account is paused.
     pub paused: bool,
     pub expires_at: Option<Micros>,
-    pub access: Vec<Access>,
+    /// By domain, those for every domain first.
+    access: Box<[Access]>,
+}
+
+impl TokenFacts {
+    pub fn new(paused: bool, expires_at: Option<Micros>, mut access: Vec<Access>) -> Self {
+        access.sort_by_key(|access| access.domain_id);
+        // Most often the same is granted for each domain.
+        for next in 1..access.len() {
+            if access[next].scopes == access[next - 1].scopes {
+                access[next].scopes = Rc::clone(&access[next - 1].scopes);
+            }
+        }
+        Self { paused, expires_at, access: access.into() }
+    }
+
+    /// How many bytes its access takes in memory, where each piece takes `piece` beside itself.
+    pub fn heap_size(&self, piece: usize) -> usize {
+        let own = |(place, access): (usize, &Access)| {
+            let shared = place > 0 && Rc::ptr_eq(&access.scopes, &self.access[place - 1].scopes);
+            if shared { 0 } else { piece + access.scopes.iter().map(|grant| grant.heap_size(piece)).sum::<usize>() }
+        };
+        piece + size_of_val(&*self.access) + self.access.iter().enumerate().map(own).sum::<usize>()
+    }
+
+    /// The rows of its access.
+    pub fn access(&self) -> &[Access] {
+        &self.access
+    }
+
+    /// The rows that apply to a question about `domain`. There can be a thousand for other domains.
+    fn access_to(&self, domain: Domain) -> impl Iterator<Item = &Access> {
+        let rows_of = |id: Option<i64>| {
+            let rows = &self.access[self.access.partition_point(|access| access.domain_id < id)..];
+            &rows[..rows.partition_point(|access| access.domain_id == id)]
+        };
+        let (everywhere, there) = match domain {
+            Domain::Unnamed => (rows_of(None), &[][..]),
+            Domain::Known(id) => (rows_of(None), rows_of(Some(id))),
+            Domain::Unusable => (&[][..], &[][..]),
+        };
+        everywhere.iter().chain(there)
+    }
 }
 
 /// One row of a token's access.
@@ -54,7 +97,17 @@ pub struct TokenFacts {
 pub struct Access {
     /// The domain, or `None` for every domain of the account and account-wide operations.
     pub domain_id: Option<i64>,
-    pub scopes: Vec<String>,
+    pub scopes: Rc<[Grant]>,
+}
+
+impl Access {
+    pub fn new<T: Into<Grant>>(domain_id: Option<i64>, scopes: impl IntoIterator<Item = T>) -> Self {
+        Self { domain_id, scopes: scopes.into_iter().map(Into::into).collect() }
+    }
+
+    fn grants(&self, asked: &Scope<'_>) -> bool {
+        self.scopes.iter().any(|grant| grant.covers(asked))
+    }
 }
 
 /// Which domain a question is about.
@@ -80,22 +133,23 @@ impl Domain {
 /// Decides a question about a token that was found.
 ///
 /// Access rows add up, and there are no denials. A scope in the facts that does not follow the grammar grants nothing.
-pub fn decide(facts: &TokenFacts, scope: Option<&Scope<'_>>, domain: Domain, now: Micros) -> Code {
+/// The time is asked for only where it matters.
+pub fn decide(facts: &TokenFacts, scope: Option<&Scope<'_>>, domain: Domain, now: impl FnOnce() -> Micros) -> Code {
     if facts.paused {
         return Code::Paused;
     }
-    if has_expired(facts.expires_at, now) {
+    if facts.expires_at.is_some_and(|expiry| has_expired(Some(expiry), now())) {
         return Code::Expired;
     }
     if scope.is_none() && domain == Domain::Unnamed {
         return Code::Ok;
     }
-    let mut rows = facts.access.iter().filter(|access| applies(access, domain)).peekable();
+    let mut rows = facts.access_to(domain).peekable();
     if rows.peek().is_none() {
         return Code::DomainNotAllowed;
     }
     match scope {
-        Some(asked) if !rows.any(|access| grants(access, asked)) => Code::InsufficientScope,
+        Some(asked) if !rows.any(|access| access.grants(asked)) => Code::InsufficientScope,
         _ => Code::Ok,
     }
 }
@@ -112,7 +166,7 @@ pub struct Reach {
 impl Reach {
     /// Of `scope` under this access: what [`decide`] says about one domain at a time, for all of them at once.
     pub fn of(access: &[Access], scope: &Scope<'_>) -> Self {
-        let granting = || access.iter().filter(|access| grants(access, scope));
+        let granting = || access.iter().filter(|access| access.grants(scope));
         Self {
             everywhere: granting().any(|access| access.domain_id.is_none()),
             domains: granting().filter_map(|access| access.domain_id).collect(),
@@ -133,19 +187,6 @@ pub fn has_expired(expires_at: Option<Micros>, now: Micros) -> bool {
     expires_at.is_some_and(|expiry| expiry <= now)
 }
 
-fn applies(access: &Access, domain: Domain) -> bool {
-    match (access.domain_id, domain) {
-        (_, Domain::Unusable) => false,
-        (None, _) => true,
-        (held, Domain::Known(asked)) => held == Some(asked),
-        (Some(_), Domain::Unnamed) => false,
-    }
-}
-
-fn grants(access: &Access, asked: &Scope<'_>) -> bool {
-    access.scopes.iter().any(|held| Scope::parse_grant(held).is_ok_and(|grant| grant.covers(asked)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,16 +195,13 @@ mod tests {
     const NOW: Micros = 1_000;
 
     fn facts(access: &[(Option<i64>, &[&str])]) -> TokenFacts {
-        let access = access.iter().map(|(domain_id, scopes)| Access {
-            domain_id: *domain_id,
-            scopes: scopes.iter().map(|scope| scope.to_string()).collect(),
-        });
-        TokenFacts { paused: false, expires_at: None, access: access.collect() }
+        let access = access.iter().map(|(domain_id, scopes)| Access::new(*domain_id, scopes.iter().copied()));
+        TokenFacts::new(false, None, access.collect())
     }
 
     fn decide(facts: &TokenFacts, scope: Option<&str>, domain: Domain) -> Code {
         let scope = scope.map(|scope| Scope::parse_question(scope).unwrap());
-        super::decide(facts, scope.as_ref(), domain, NOW)
+        super::decide(facts, scope.as_ref(), domain, || NOW)
     }
 
     #[test]
@@ -230,18 +268,25 @@ mod tests {
         assert_eq!(decide(&token, Some("a:read"), Domain::Unnamed), Code::InsufficientScope);
     }
 
+    #[test]
+    fn equal_scopes_of_several_rows_are_kept_once() {
+        let many: Vec<(Option<i64>, &[&str])> = (1..=1000).map(|id| (Some(id), &["a:read", "b:read"][..])).collect();
+        let (one, same) = (facts(&many[..1]).heap_size(24), facts(&many).heap_size(24));
+        assert_eq!(same - one, 999 * size_of::<Access>());
+        let other = facts(&[(Some(1), &["a:read"]), (Some(2), &["b:read"])]);
+        assert!(other.heap_size(24) > facts(&[(Some(1), &["a:read"]), (Some(2), &["a:read"])]).heap_size(24));
+        assert_eq!(decide(&facts(&many), Some("b:read"), Domain::Known(1000)), Code::Ok);
+    }
+
     proptest! {
         #[test]
         fn the_reach_of_a_scope_is_where_its_verdict_is_ok(
             rows in prop::collection::vec((prop::option::of(1..4i64), prop::sample::subsequence(vec!["a:x", "a:full", "a.b:y", "*:x", "*"], 1..3)), 0..5),
             scope in prop::sample::select(vec!["a:x", "a:y", "a:full", "a.b:x", "b:x", "b:full"]),
         ) {
-            let access: Vec<Access> = rows.iter().map(|(domain_id, scopes)| Access {
-                domain_id: *domain_id,
-                scopes: scopes.iter().map(|scope| scope.to_string()).collect(),
-            }).collect();
-            let facts = TokenFacts { paused: false, expires_at: None, access };
-            let reach = Reach::of(&facts.access, &Scope::parse_question(scope).unwrap());
+            let access = rows.iter().map(|(domain_id, scopes)| Access::new(*domain_id, scopes.iter().copied()));
+            let facts = TokenFacts::new(false, None, access.collect());
+            let reach = Reach::of(facts.access(), &Scope::parse_question(scope).unwrap());
             for domain in [Domain::Unnamed, Domain::Unusable, Domain::Known(1), Domain::Known(2), Domain::Known(9)] {
                 prop_assert_eq!(reach.includes(domain), decide(&facts, Some(scope), domain) == Code::Ok);
             }

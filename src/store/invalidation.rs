@@ -4,8 +4,8 @@
 //! goes stale: at the commit of whoever changed it, after the change has become visible; to the changing backend itself at
 //! its next command and again when it rolls back; through the WAL to hot standbys; for a prepared transaction when that is
 //! committed. A trigger on each of our tables sends such a message for a *sentinel*: an OID that names no relation, so that
-//! nobody but the callback here takes notice. There is one sentinel for what tokens share (profiles, accounts, domains),
-//! and a few hundred for tokens, by their ids.
+//! nobody but the callback here takes notice. There are some thousand sentinels for tokens, by their ids, some for accounts
+//! with their domains, and one for what all accounts share (profiles).
 //!
 //! The callback runs inside any lock acquisition of any backend, so it does nothing but count.
 
@@ -16,44 +16,87 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use pgrx::pg_sys;
 
-/// Sentinels of tokens. More of them mean that a change flushes less of what a backend remembers.
-const TOKENS: usize = 256;
+use super::server;
+
+/// Sentinels of tokens and of accounts. More of them mean that a change flushes less of what a backend remembers.
+const TOKENS: usize = 4096;
+const ACCOUNTS: usize = 1024;
 /// The last OIDs there are. The counter of OIDs gets here once in four thousand million; a relation that had one of them
 /// would cost flushes, and nothing else.
-const FIRST_SENTINEL: u32 = u32::MAX - TOKENS as u32;
-const SHARED_SENTINEL: u32 = FIRST_SENTINEL + TOKENS as u32;
+const FIRST_SENTINEL: u32 = u32::MAX - (TOKENS + ACCOUNTS) as u32;
+const FIRST_OF_ACCOUNTS: u32 = FIRST_SENTINEL + TOKENS as u32;
+const SHARED_SENTINEL: u32 = u32::MAX;
 
 /// How many relations can be watched.
 const WATCHED: usize = 16;
 
 static TOKEN_CHANGES: [AtomicU64; TOKENS] = [const { AtomicU64::new(0) }; TOKENS];
+static ACCOUNT_CHANGES: [AtomicU64; ACCOUNTS] = [const { AtomicU64::new(0) }; ACCOUNTS];
 static SHARED_CHANGES: AtomicU64 = AtomicU64::new(0);
 /// Of our relations themselves, or of everything, which is what PostgreSQL says when messages were lost.
 static RELATION_CHANGES: AtomicU64 = AtomicU64::new(0);
+/// All of these together.
+static CHANGES: AtomicU64 = AtomicU64::new(0);
 /// Of any relation, be it ours or not.
 static ANY_CHANGES: AtomicU64 = AtomicU64::new(0);
-/// Of transactions and subtransactions of this backend.
+/// Of transactions and subtransactions of this backend; and how many it has prepared.
 static ABORTS: AtomicU64 = AtomicU64::new(0);
 static WATCHED_RELATIONS: [AtomicU32; WATCHED] = [const { AtomicU32::new(0) }; WATCHED];
 
-/// The state of the world that something about a token was read in. What was read is good as long as the mark is the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The state of the world that something was read in. What was read is good for as long.
+#[derive(Clone, Copy, Debug)]
 pub struct Mark {
-    relations: u64,
-    shared: u64,
-    token: u64,
+    /// How often anything of it had changed: the counters only grow, so their sum is the same as long as each of them is.
+    changes: u64,
+    /// How many transactions had been rolled back or prepared, where this one had written something: it sees what it wrote, and of
+    /// a statement that fails nothing is announced.
     aborts: u64,
 }
 
+/// In the place of a number of transactions, where none matters.
+const NO_MATTER: u64 = u64::MAX;
+
 impl Mark {
-    pub fn of_token(id: i64) -> Self {
-        Self {
-            relations: RELATION_CHANGES.load(Relaxed),
-            shared: SHARED_CHANGES.load(Relaxed),
-            token: TOKEN_CHANGES[bucket(id)].load(Relaxed),
-            aborts: ABORTS.load(Relaxed),
-        }
+    /// For what depends on a token and its account.
+    pub fn of_token(token_id: i64, account_id: i64) -> Self {
+        Self::now(changes_of_token(token_id, account_id))
     }
+
+    /// For what depends on an account, its domains and its profile.
+    pub fn of_account(account_id: i64) -> Self {
+        Self::now(changes_of_account(account_id))
+    }
+
+    pub fn holds_for_token(&self, token_id: i64, account_id: i64) -> bool {
+        self.holds(changes_of_token(token_id, account_id))
+    }
+
+    pub fn holds_for_account(&self, account_id: i64) -> bool {
+        self.holds(changes_of_account(account_id))
+    }
+
+    fn now(changes: u64) -> Self {
+        Self { changes, aborts: if server::has_written() { ABORTS.load(Relaxed) } else { NO_MATTER } }
+    }
+
+    fn holds(&self, changes: u64) -> bool {
+        self.changes == changes && (self.aborts == NO_MATTER || self.aborts == ABORTS.load(Relaxed))
+    }
+}
+
+fn changes_of_token(token_id: i64, account_id: i64) -> u64 {
+    changes_of_account(account_id) + TOKEN_CHANGES[bucket(token_id, TOKENS)].load(Relaxed)
+}
+
+fn changes_of_account(account_id: i64) -> u64 {
+    let account = ACCOUNT_CHANGES[bucket(account_id, ACCOUNTS)].load(Relaxed);
+    account + SHARED_CHANGES.load(Relaxed) + RELATION_CHANGES.load(Relaxed)
+}
+
+/// How many changes of ours have been heard of. As long as it is the same, nothing that was read has changed, as far as
+/// this backend knows.
+pub fn changes() -> u64 {
+    CHANGES.load(Relaxed)
 }
 
 /// Listens for the rest of this process.
@@ -74,10 +117,15 @@ pub fn accept() {
 
 /// Tells every backend, when this transaction commits, that this token or its access has changed.
 pub fn announce_token(id: i64) {
-    announce(FIRST_SENTINEL + bucket(id) as u32);
+    announce(FIRST_SENTINEL + bucket(id, TOKENS) as u32);
 }
 
-/// Tells every backend, when this transaction commits, that something has changed that many tokens share.
+/// Tells every backend, when this transaction commits, that this account or one of its domains has changed.
+pub fn announce_account(id: i64) {
+    announce(FIRST_OF_ACCOUNTS + bucket(id, ACCOUNTS) as u32);
+}
+
+/// Tells every backend, when this transaction commits, that something has changed that all accounts share.
 pub fn announce_shared() {
     announce(SHARED_SENTINEL);
 }
@@ -95,6 +143,7 @@ pub fn watch<T>(mut find: impl FnMut() -> T, relations: impl Fn(&T) -> Vec<pg_sy
         }
         let mark = RelationMark::now();
         if ANY_CHANGES.load(Relaxed) == before {
+            add_one(&CHANGES);
             return (found, mark);
         }
     }
@@ -110,8 +159,8 @@ impl RelationMark {
     }
 }
 
-fn bucket(token_id: i64) -> usize {
-    token_id as usize % TOKENS
+fn bucket(id: i64, buckets: usize) -> usize {
+    id as usize % buckets
 }
 
 fn announce(sentinel: u32) {
@@ -141,19 +190,24 @@ fn announce(sentinel: u32) {
 unsafe extern "C-unwind" fn count(_argument: pg_sys::Datum, relation: pg_sys::Oid) {
     let relation = relation.to_u32();
     add_one(&ANY_CHANGES);
-    if relation == SHARED_SENTINEL {
-        add_one(&SHARED_CHANGES);
-    } else if relation >= FIRST_SENTINEL {
-        add_one(&TOKEN_CHANGES[(relation - FIRST_SENTINEL) as usize]);
-    } else if relation == 0 || WATCHED_RELATIONS.iter().any(|watched| watched.load(Relaxed) == relation) {
-        add_one(&RELATION_CHANGES);
-    }
+    let changed = match relation {
+        SHARED_SENTINEL => &SHARED_CHANGES,
+        FIRST_OF_ACCOUNTS.. => &ACCOUNT_CHANGES[(relation - FIRST_OF_ACCOUNTS) as usize],
+        FIRST_SENTINEL.. => &TOKEN_CHANGES[(relation - FIRST_SENTINEL) as usize],
+        0 => &RELATION_CHANGES,
+        _ if WATCHED_RELATIONS.iter().any(|watched| watched.load(Relaxed) == relation) => &RELATION_CHANGES,
+        _ => return,
+    };
+    add_one(changed);
+    add_one(&CHANGES);
 }
 
 /// A statement announces its changes when it ends, and one that fails announces nothing. What was read in the midst of it,
-/// by a trigger or in RETURNING, saw changes that never came to be.
+/// by a trigger or in RETURNING, saw changes that never came to be. A new row is not announced at all. What is prepared is
+/// rolled back as far as this backend is concerned, until somebody commits it.
 unsafe extern "C-unwind" fn count_abort(event: pg_sys::XactEvent::Type, _argument: *mut c_void) {
-    if matches!(event, pg_sys::XactEvent::XACT_EVENT_ABORT | pg_sys::XactEvent::XACT_EVENT_PARALLEL_ABORT) {
+    use pg_sys::XactEvent::{XACT_EVENT_ABORT, XACT_EVENT_PARALLEL_ABORT, XACT_EVENT_PREPARE};
+    if matches!(event, XACT_EVENT_ABORT | XACT_EVENT_PARALLEL_ABORT | XACT_EVENT_PREPARE) {
         add_one(&ABORTS);
     }
 }

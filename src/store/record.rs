@@ -1,4 +1,4 @@
-//! A composite result, such as `verification`: values in the order of the columns that the function declares.
+//! Rows as results: values in the order of the columns that are declared.
 
 use pgrx::callconv::{BoxRet, FcInfo};
 use pgrx::pg_sys;
@@ -8,35 +8,113 @@ use pgrx::pgrx_sql_entity_graph::metadata::{
 
 use super::value::Value;
 
-pub struct Record<const COLUMNS: usize>(pub [Value; COLUMNS]);
+/// A row of a type that only the call knows: a function's OUT parameters.
+pub struct Record<const COLUMNS: usize>(pub [Value<'static>; COLUMNS]);
+
+/// A row of a named type, complete.
+pub struct Composite(pg_sys::Datum);
+
+/// PostgreSQL's functions as they are. Those of pgrx make a place for an error to jump to at each call, which for several
+/// short ones costs more than they do.
+mod plain {
+    use super::pg_sys;
+
+    unsafe extern "C-unwind" {
+        pub fn lookup_type_cache(row_type: pg_sys::Oid, flags: std::ffi::c_int) -> *mut pg_sys::TypeCacheEntry;
+        pub fn heap_form_tuple(
+            tupdesc: pg_sys::TupleDesc,
+            values: *mut pg_sys::Datum,
+            nulls: *mut bool,
+        ) -> pg_sys::HeapTuple;
+        pub fn HeapTupleHeaderGetDatum(header: pg_sys::HeapTupleHeader) -> pg_sys::Datum;
+    }
+}
+
+impl Composite {
+    /// PostgreSQL keeps the description of a row type at hand (utils/cache/typcache.c), so no catalogue is read.
+    pub fn new<const COLUMNS: usize>(row_type: pg_sys::Oid, values: [Value<'_>; COLUMNS]) -> Self {
+        // SAFETY: the description is there until invalidations are taken in, which forming a row does not do.
+        Self(unsafe {
+            form(values, || {
+                let entry = plain::lookup_type_cache(row_type, pg_sys::TYPECACHE_TUPDESC as i32);
+                (*entry).tupDesc
+            })
+        })
+    }
+}
+
+/// # Safety
+/// `describe` returns null, or a description that is valid until the row is formed, of a type that is registered. It has
+/// nothing to drop, because an error of PostgreSQL jumps over it.
+unsafe fn form<const COLUMNS: usize>(
+    values: [Value<'_>; COLUMNS],
+    describe: impl FnOnce() -> pg_sys::TupleDesc,
+) -> pg_sys::Datum {
+    let mut datums = values.map(|value| value.datum.unwrap_or_else(pg_sys::Datum::null));
+    let mut nulls = values.map(|value| value.datum.is_none());
+    // SAFETY: there are as many values as columns, of the same types; the row that is returned is a copy.
+    let row = unsafe {
+        pg_sys::ffi::pg_guard_ffi_boundary(|| {
+            let tupdesc = describe();
+            let fits = !tupdesc.is_null()
+                && (*tupdesc).natts as usize == COLUMNS
+                && columns(tupdesc).iter().zip(&values).all(|(column, value)| column.atttypid == value.oid);
+            fits.then(|| {
+                let tuple = plain::heap_form_tuple(tupdesc, datums.as_mut_ptr(), nulls.as_mut_ptr());
+                plain::HeapTupleHeaderGetDatum((*tuple).t_data)
+            })
+        })
+    };
+    row.expect("the row has other columns")
+}
+
+/// # Safety
+/// `tupdesc` is valid as long as the slice is used.
+unsafe fn columns<'a>(tupdesc: pg_sys::TupleDesc) -> &'a [pg_sys::FormData_pg_attribute] {
+    // SAFETY: the columns are where PostgreSQL has them (access/tupdesc.h): from version 18 on behind short ones.
+    unsafe {
+        let count = (*tupdesc).natts as usize;
+        #[cfg(not(feature = "pg18"))]
+        let first = (*tupdesc).attrs.as_ptr();
+        #[cfg(feature = "pg18")]
+        let first = (*tupdesc).compact_attrs.as_ptr().add(count).cast();
+        std::slice::from_raw_parts(first, count)
+    }
+}
 
 // SAFETY: the datum that it boxes is a composite of the type that the call expects, or an error.
 unsafe impl<const COLUMNS: usize> BoxRet for Record<COLUMNS> {
     unsafe fn box_into<'fcx>(self, fcinfo: &mut FcInfo<'fcx>) -> pgrx::datum::Datum<'fcx> {
-        // SAFETY: called by the function's wrapper with PostgreSQL's own fcinfo. The types are compared with the
-        // declared ones before the tuple is formed, and the datum is returned at once.
+        // SAFETY: called by the function's wrapper with PostgreSQL's own fcinfo, and the datum is returned at once.
         unsafe {
             let mut tupdesc = std::ptr::null_mut();
             let class = pg_sys::get_call_result_type(fcinfo.as_mut_ptr(), std::ptr::null_mut(), &mut tupdesc);
             assert!(class == pg_sys::TypeFuncClass::TYPEFUNC_COMPOSITE, "the caller expects no composite result");
-            assert!((*tupdesc).natts as usize == COLUMNS, "the caller expects another number of columns");
-            for (place, value) in self.0.iter().enumerate() {
-                let declared = pg_sys::SPI_gettypeid(tupdesc, place as i32 + 1);
-                assert!(declared == value.oid, "the caller expects another type in column {}", place + 1);
-            }
             let tupdesc = pg_sys::BlessTupleDesc(tupdesc);
-            let mut values = self.0.map(|value| value.datum.unwrap_or_else(pg_sys::Datum::null));
-            let mut nulls = self.0.map(|value| value.datum.is_none());
-            let tuple = pg_sys::heap_form_tuple(tupdesc, values.as_mut_ptr(), nulls.as_mut_ptr());
-            fcinfo.return_raw_datum(pg_sys::HeapTupleHeaderGetDatum((*tuple).t_data))
+            fcinfo.return_raw_datum(form(self.0, || tupdesc))
         }
     }
 }
 
-// SAFETY: only the SQL generator reads this, and every function that returns a record is declared in sql/ by hand.
-unsafe impl<const COLUMNS: usize> SqlTranslatable for Record<COLUMNS> {
-    const TYPE_IDENT: &'static str = "token_auth::Record";
-    const TYPE_ORIGIN: TypeOrigin = TypeOrigin::External;
-    const ARGUMENT_SQL: Result<SqlMappingRef, ArgumentError> = Err(ArgumentError::NotValidAsArgument("record"));
-    const RETURN_SQL: Result<ReturnsRef, ReturnsError> = Ok(ReturnsRef::One(SqlMappingRef::literal("record")));
+// SAFETY: the datum is a complete row, in the memory context of the call.
+unsafe impl BoxRet for Composite {
+    unsafe fn box_into<'fcx>(self, fcinfo: &mut FcInfo<'fcx>) -> pgrx::datum::Datum<'fcx> {
+        // SAFETY: the function is declared to return the type that it was made for.
+        unsafe { fcinfo.return_raw_datum(self.0) }
+    }
 }
+
+macro_rules! declared_by_hand {
+    ([$($generics:tt)*] $type:ty) => {
+        // SAFETY: only the SQL generator reads this, and every function that returns a row is declared in sql/ by hand.
+        unsafe impl $($generics)* SqlTranslatable for $type {
+            const TYPE_IDENT: &'static str = concat!("token_auth::", stringify!($type));
+            const TYPE_ORIGIN: TypeOrigin = TypeOrigin::External;
+            const ARGUMENT_SQL: Result<SqlMappingRef, ArgumentError> = Err(ArgumentError::NotValidAsArgument("record"));
+            const RETURN_SQL: Result<ReturnsRef, ReturnsError> = Ok(ReturnsRef::One(SqlMappingRef::literal("record")));
+        }
+    };
+}
+
+declared_by_hand!([<const COLUMNS: usize>] Record<COLUMNS>);
+declared_by_hand!([] Composite);

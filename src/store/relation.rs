@@ -9,7 +9,7 @@ use std::marker::PhantomData;
 use pgrx::pg_sys;
 use pgrx::{FromDatum, IntoDatum};
 
-use super::snapshot::FreshSnapshot;
+use super::snapshot::{FreshSnapshot, TransactionId};
 
 const ACCESS_SHARE: pg_sys::LOCKMODE = pg_sys::AccessShareLock as pg_sys::LOCKMODE;
 
@@ -22,6 +22,12 @@ pub fn find(name: &CStr) -> pg_sys::Oid {
     };
     assert!(oid != pg_sys::InvalidOid, "token_auth.{} does not exist", name.to_string_lossy());
     oid
+}
+
+/// The type of the rows of a table, or of a composite type, of our schema.
+pub fn row_type(relation: pg_sys::Oid) -> pg_sys::Oid {
+    // SAFETY: a catalogue lookup inside a transaction.
+    unsafe { pg_sys::get_rel_type_id(relation) }
 }
 
 /// A column of a table of ours, with the type that it has.
@@ -215,6 +221,15 @@ impl Row<'_> {
 
     pub fn is_null<T>(&self, column: &Column<T>) -> bool {
         self.raw(column.number).1
+    }
+
+    /// The transaction that wrote this version of the row.
+    pub fn written_by(&self) -> TransactionId {
+        let mut is_null = false;
+        let xmin = pg_sys::MinTransactionIdAttributeNumber as pg_sys::AttrNumber;
+        // SAFETY: the slot holds a row of a table while this exists.
+        let datum = unsafe { pg_sys::slot_getsysattr(self.slot, xmin.into(), &mut is_null) };
+        TransactionId(datum.value() as u32)
     }
 
     fn raw(&self, column: pg_sys::AttrNumber) -> (pg_sys::Datum, bool) {

@@ -33,6 +33,12 @@ pub fn is_in_parallel_mode() -> bool {
     unsafe { pg_sys::IsInParallelMode() }
 }
 
+/// Whether the transaction may have changed something: only who writes gets a transaction id.
+pub fn has_written() -> bool {
+    // SAFETY: reads the state of the transaction. 0 is no transaction.
+    u32::from(unsafe { pg_sys::GetTopTransactionIdIfAny() }) != 0
+}
+
 /// Raises PostgreSQL's own error where the transaction is read-only. `what` completes "cannot execute …".
 pub fn check_can_write(what: &CStr) {
     // SAFETY: reads the state of the transaction, and the string while it does.

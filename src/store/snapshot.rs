@@ -4,6 +4,29 @@
 //! works in parallel workers, under REPEATABLE READ and in recovery, where `GetLatestSnapshot` refuses.
 
 use pgrx::pg_sys;
+use token_auth_rules::sighting::{self, Moment, Transaction};
+
+use super::server;
+
+/// A transaction, by the 32 bits that rows and snapshots have of it.
+#[derive(Clone, Copy)]
+pub struct TransactionId(pub(super) u32);
+
+/// The transaction that will be the next, for making others complete.
+#[derive(Clone, Copy)]
+pub struct NextTransaction(Transaction);
+
+impl NextTransaction {
+    pub fn now() -> Self {
+        // SAFETY: reads a counter in shared memory.
+        Self(unsafe { pg_sys::ReadNextFullTransactionId() }.value)
+    }
+
+    /// One that was given out before.
+    pub fn complete(self, id: TransactionId) -> Transaction {
+        sighting::in_full(id.0, self.0)
+    }
+}
 
 /// What had been committed when it was taken, plus the transaction's own earlier commands.
 pub struct FreshSnapshot(pg_sys::Snapshot);
@@ -14,9 +37,36 @@ impl FreshSnapshot {
         Self(unsafe { pg_sys::RegisterSnapshot(pg_sys::GetCatalogSnapshot(pg_sys::InvalidOid)) })
     }
 
+    /// The moment that it shows.
+    pub fn moment(&self, next: NextTransaction) -> Moment {
+        let complete = |id: pg_sys::TransactionId| next.complete(TransactionId(id.into()));
+        // SAFETY: the snapshot is registered, and its arrays are as long as it says. During recovery all that were
+        // running are in the second one.
+        unsafe {
+            let snapshot = &*self.0;
+            // One's own subtransactions are in no snapshot of one's own, and others' only as long as they are few.
+            let is_complete = !snapshot.suboverflowed && !server::has_written();
+            let transactions = slice(snapshot.xip, snapshot.xcnt as usize);
+            let subtransactions = slice(snapshot.subxip, snapshot.subxcnt.max(0) as usize);
+            let running = || transactions.iter().chain(subtransactions).copied().map(complete).collect();
+            Moment {
+                first_running: complete(snapshot.xmin),
+                first_to_come: complete(snapshot.xmax),
+                running: is_complete.then(running),
+            }
+        }
+    }
+
     pub(super) fn as_ptr(&self) -> pg_sys::Snapshot {
         self.0
     }
+}
+
+/// # Safety
+/// `first` is the first of so many, or there are none.
+unsafe fn slice<'a>(first: *const pg_sys::TransactionId, count: usize) -> &'a [pg_sys::TransactionId] {
+    // SAFETY: as above.
+    if count == 0 { &[] } else { unsafe { std::slice::from_raw_parts(first, count) } }
 }
 
 impl Drop for FreshSnapshot {

@@ -6,6 +6,8 @@ pub const README: &str = include_str!("../../../README.md");
 pub const PROFILES: &str = include_str!("../../../docs/profiles.md");
 /// docs/row-level-security.md.
 pub const ROW_LEVEL_SECURITY: &str = include_str!("../../../docs/row-level-security.md");
+/// docs/verification.md.
+pub const VERIFICATION: &str = include_str!("../../../docs/verification.md");
 /// docs/products.md.
 pub const PRODUCTS: &str = include_str!("../../../docs/products.md");
 

@@ -13,6 +13,12 @@ fn the_sql_in_profiles_runs_and_prints_what_profiles_says() {
 }
 
 #[test]
+fn the_sql_in_verification_runs_and_prints_what_it_says() {
+    let create = "\n```sql\nCREATE EXTENSION token_auth;\n```\n";
+    runs_and_prints_what_it_says(&format!("{create}{}", readme::VERIFICATION), 5);
+}
+
+#[test]
 fn the_sql_in_row_level_security_runs_and_prints_what_it_says() {
     runs_and_prints_what_it_says(readme::ROW_LEVEL_SECURITY, 8);
 }

@@ -140,6 +140,7 @@ const NOT_MANAGING: &[&str] = &[
     "erase_sealed_of_account",
     "lock_profile_first",
     "lock_account_first",
+    "announce_account_change",
     "announce_token_change",
     "announce_shared_change",
 ];

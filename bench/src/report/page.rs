@@ -1,0 +1,220 @@
+//! The text around the figures.
+
+use super::{machine, required, tables};
+use crate::{
+    bench::{Bench, FEWER},
+    sections::{changes, connections, deletion, domains, growth, idle, in_loop, management, socket},
+    sizes::{TOKENS_PER_ACCOUNT, short},
+};
+use std::time::Duration;
+
+pub fn text(bench: &Bench, took: Duration) -> String {
+    let mut page = format!(
+        "# Benchmarks\n\n\
+         What a verification costs, beside what else an application could do, measured by `make bench` (`scripts/bench.sh` \
+         has options for less than all of it).\n{}\n\
+         ## What is required\n\n{}\n\
+         ## How it was measured\n\n{}{}\n",
+        warning(bench),
+        required::table(bench),
+        machine::description(bench),
+        method(bench, took),
+    );
+    for (section, part) in [
+        (socket::NAME, over_a_socket as fn(&Bench) -> String),
+        (in_loop::NAME, in_a_loop),
+        (growth::NAME, more_tokens),
+        (connections::NAME, more_connections),
+        (domains::NAME, more_domains),
+        (changes::NAME, while_tokens_change),
+        (management::NAME, create_and_reset),
+        (idle::NAME, idle_backends),
+        (deletion::NAME, while_tokens_are_removed),
+    ] {
+        if bench.measured.has(section) {
+            page += &format!("\n{}", part(bench));
+        }
+    }
+    page
+}
+
+fn warning(bench: &Bench) -> String {
+    let mut warning = String::new();
+    if bench.options.quick {
+        warning += "\n**Measured with `--quick`: small sizes, short times. The figures say nothing.**\n";
+    }
+    if !bench.has_cache_setting {
+        warning +=
+            "\n**This build has no setting `token_auth.cache_size`: what is said of caches is of no cache at all.**\n";
+    }
+    warning
+}
+
+fn method(bench: &Bench, took: Duration) -> String {
+    let (repeats, seconds, warm_up) = (bench.options.repeats, bench.options.seconds, bench.options.warm_up());
+    format!(
+        "
+Figures are medians of {repeats} repeats, and of {} with more connections and for create and reset. Within a repeat everything that is compared is measured in turns, and each repeat
+begins with another one. A ratio or a difference is taken within each repeat, and is the median of these. Over a socket one
+measurement takes {seconds} s, after {warm_up} s that do not count. All single measurements are in
+[measurements.csv](benchmarks/measurements.csv). The whole run took {:.0} minutes.
+
+An account has {TOKENS_PER_ACCOUNT} tokens and a domain; a token has that domain as its home, and may read and send email on every
+domain of the account. The question is whether it may `email:read`, without a domain unless something else is said, and the
+answer is `ok`: a first call of each kind is checked before anything is measured. *Hot* are {} tokens that are asked
+for again and again; *all* is each of the tokens of a database as often as any other, in random order. Where nothing is
+said of a size, the database has {} tokens. The triggers of the tables were off only while these were loaded.
+
+pgbench cannot compute a secret. So each transaction of a script fetches a row with 100 secrets, which is one page, at random,
+and then makes 100 statements of them (`pgbench --protocol=prepared`, without BEGIN: each is a transaction of its
+own). What is reported is 100 times the rate of pgbench. Where there is a processor for each client, each client shares one with
+its backend: the two take turns, and otherwise each would find the other one's processor asleep, which on a virtual machine takes
+longer to wake than a token to verify. It is the same for everything that is compared: the SELECT by
+primary key fetches 100 ids instead, and JSON Web Tokens, which are longer, are fetched in four rows of 25.
+",
+        repeats.min(FEWER),
+        took.as_secs_f64() / 60.0,
+        tables::number_of(bench.sizes.hot),
+        short(bench.sizes.main()),
+    )
+}
+
+fn over_a_socket(bench: &Bench) -> String {
+    format!(
+        "## Over a socket
+
+Two clients of pgbench, statements a second; for the lookup with an UPDATE, pairs of statements.
+
+{}
+![Rates over a socket](benchmarks/socket.svg)
+
+- The empty functions (`bench/empty.c`) have the signature and the result of `verify_token`, and do nothing: no function
+  can be faster. One returns NULL, the other a constant row, which the server then has to send.
+- The small cache is the default, 16 MB a backend (`token_auth.cache_size`), which holds some 18,000 tokens.
+- *In PL/pgSQL*: tables with the same facts, a unique index on the digest, one SELECT with joins, and scopes matched by
+  one array operator, with the same answers (`bench/sql/peers.sql`; compared before anything is
+  measured).
+- *Lookup, then UPDATE* is what frameworks do that keep tokens in a table: find the row by its digest, then note when it was
+  last used. `token_auth` keeps no such note.
+- *JSON Web Token*: HS256 by `pgcrypto`, base64url, the expiry and the scope. It asks no table, so it cannot be revoked.
+",
+        tables::socket(bench)
+    )
+}
+
+fn in_a_loop(bench: &Bench) -> String {
+    format!(
+        "## In a loop
+
+`SELECT count(f(secret, 'email:read', NULL)) FROM list`, one session without parallel workers, microseconds of the whole
+statement by its {} rows. Each hot token comes as often as any other.
+
+{}
+![Microseconds a call](benchmarks/loop.svg)
+",
+        tables::number_of(bench.sizes.calls),
+        tables::in_loop(bench)
+    )
+}
+
+fn more_tokens(bench: &Bench) -> String {
+    format!(
+        "## More tokens
+
+Over a socket, two clients. Of the largest database a sample of {} tokens is asked for.
+
+{}
+![More tokens](benchmarks/growth.svg)
+",
+        tables::number_of(bench.sizes.sample),
+        tables::growth(bench)
+    )
+}
+
+fn more_connections(bench: &Bench) -> String {
+    format!(
+        "## More connections
+
+Over a socket, a second. Each backend remembers for itself, so here {} tokens are hot, and their warm-up is longer
+where there are more connections. With one connection client and backend take turns, and each has to wake the other: on a
+virtual machine that may take longer than all the rest, and varies.
+
+{}
+![More connections](benchmarks/connections.svg)
+",
+        tables::number_of(bench.sizes.connection_tokens),
+        tables::connections(bench)
+    )
+}
+
+fn more_domains(bench: &Bench) -> String {
+    format!(
+        "## More domains on a token
+
+{} hot tokens with access to so many of the 1,000 domains of their account, each asked about one of these by its name.
+
+{}
+![More domains on a token](benchmarks/domains.svg)
+",
+        tables::number_of(bench.sizes.domain_tokens),
+        tables::domains(bench)
+    )
+}
+
+fn while_tokens_change(bench: &Bench) -> String {
+    format!(
+        "## While tokens change
+
+Hot tokens over a socket, two clients, while a second pgbench pauses and resumes random ones out of all tokens; and, beside
+it, while it makes as many changes to rows of a table that has nothing to do with tokens. Each change is a commit.
+
+{}
+![While tokens change](benchmarks/changes.svg)
+",
+        tables::changes(bench)
+    )
+}
+
+fn create_and_reset(bench: &Bench) -> String {
+    format!(
+        "## Create and reset
+
+Each call is a commit, which waits for the disk. One at a time: the median of {} calls of one client, which shares a
+processor with its backend.
+
+{}",
+        tables::number_of(bench.sizes.one_at_a_time),
+        tables::management(bench)
+    )
+}
+
+fn idle_backends(bench: &Bench) -> String {
+    format!(
+        "## Pause beside idle backends
+
+Every backend hears of a change. These are idle, and each has five prepared statements with generic plans. Median of
+{} calls of one client, each a commit.
+
+{}",
+        tables::number_of(bench.sizes.one_at_a_time),
+        tables::idle(bench)
+    )
+}
+
+fn while_tokens_are_removed(bench: &Bench) -> String {
+    format!(
+        "## While expired tokens are removed
+
+{} expired tokens are added, and after {} s the worker is told to remove them (`token_auth.sweep_interval = 1s`), which it
+had done after {} s. Meanwhile one client, which shares a processor with its backend, verifies hot tokens and takes the time of each
+call. Measured once.
+
+{}
+![While expired tokens are removed](benchmarks/deletion.svg)
+",
+        tables::number_of(bench.sizes.expired),
+        deletion::CALM,
+        tables::worker_seconds(bench),
+        tables::deletion(bench)
+    )
+}

@@ -1,0 +1,221 @@
+//! A cache that is bounded in bytes, and that keeps what is asked for often whatever else comes along.
+//!
+//! Once it is full, a newcomer is let in when it comes for the second time: what comes once costs nobody anything. Who has
+//! to go for it is quick_cache's affair (S3-FIFO and CLOCK-Pro, <https://docs.rs/quick_cache>).
+
+use std::hash::{BuildHasher, Hash};
+
+pub use quick_cache::Equivalent;
+use quick_cache::unsync;
+use quick_cache::{OptionsBuilder, Weighter};
+
+/// What an entry takes beside its place in the cache.
+pub trait HeapSize {
+    fn heap_size(&self) -> usize;
+}
+
+/// A cache that takes at most as many bytes as it was given, everything counted.
+pub struct Cache<K, V, S> {
+    entries: unsync::Cache<K, V, BySize, S>,
+    hasher: S,
+    door: Door,
+}
+
+impl<K: Eq + Hash + HeapSize, V: HeapSize, S: BuildHasher + Clone> Cache<K, V, S> {
+    /// `usual` is what an entry is expected to take in all, in bytes. It decides how many entries that had to go are
+    /// known again by their hashes, which take a part of the room.
+    pub fn new(bytes: usize, usual: usize, hasher: S) -> Self {
+        let entries = bytes / usual;
+        let ghosts = (entries as f64 * GHOSTS) as usize * place_of::<K, V>();
+        let door = Door::for_entries(entries);
+        let options = OptionsBuilder::new()
+            .weight_capacity(bytes.saturating_sub(ghosts + door.heap_size()) as u64)
+            .estimated_items_capacity(entries)
+            .ghost_allocation(GHOSTS)
+            .build()
+            .expect("all that has no default is given");
+        Self { entries: unsync::Cache::with_options(options, BySize, hasher.clone(), Default::default()), hasher, door }
+    }
+
+    pub fn get<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q) -> Option<&V> {
+        self.entries.get(key)
+    }
+
+    /// What replaces something is let in at once. Something too large for the whole cache is not kept.
+    pub fn insert(&mut self, key: K, value: V) {
+        let is_full = self.entries.weight() + BySize.weight(&key, &value) > self.entries.capacity();
+        if !is_full || self.entries.contains_key(&key) || self.door.knows(self.hasher.hash_one(&key)) {
+            self.entries.insert(key, value);
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+}
+
+/// Who came lately, by a few bits of their hashes: a stranger is rarely taken for somebody else, and that does no harm.
+struct Door {
+    seen: Box<[u16]>,
+}
+
+impl Door {
+    fn for_entries(entries: usize) -> Self {
+        Self { seen: vec![0; (4 * entries.max(1)).next_power_of_two()].into() }
+    }
+
+    fn heap_size(&self) -> usize {
+        size_of_val(&*self.seen)
+    }
+
+    /// Whether it was here lately. From now on it was.
+    fn knows(&mut self, hash: u64) -> bool {
+        let place = hash as usize & (self.seen.len() - 1);
+        // 0 is nobody.
+        let bits = (hash >> 48) as u16 | 1;
+        std::mem::replace(&mut self.seen[place], bits) == bits
+    }
+}
+
+/// So many entries that had to go are known again, for each that there is expected to be room for.
+const GHOSTS: f64 = 0.5;
+
+/// What an entry takes, in bytes, without what its key and value have elsewhere.
+pub const fn place_of<K, V>() -> usize {
+    /// Its state, the links to its neighbours, and its place in the hash table.
+    const LINKS: usize = 40;
+    // Its place is in a vector, which has up to twice as many places as it needs.
+    (size_of::<K>() + size_of::<V>() + LINKS) * 2
+}
+
+struct BySize;
+
+impl<K: HeapSize, V: HeapSize> Weighter<K, V> for BySize {
+    fn weight(&self, key: &K, value: &V) -> u64 {
+        (place_of::<K, V>() + key.heap_size() + value.heap_size()) as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::hash::RandomState;
+
+    impl HeapSize for u64 {
+        fn heap_size(&self) -> usize {
+            0
+        }
+    }
+
+    /// So many bytes.
+    impl HeapSize for Vec<u8> {
+        fn heap_size(&self) -> usize {
+            self.capacity()
+        }
+    }
+
+    type Numbers = Cache<u64, u64, RandomState>;
+
+    fn with_room_for(entries: usize) -> Numbers {
+        // Half as much again is for those that had to go.
+        let bytes = entries * place_of::<u64, u64>();
+        Cache::new(bytes * 3 / 2, place_of::<u64, u64>() * 3 / 2, RandomState::new())
+    }
+
+    /// How many of `keys` are answered from the cache; the others are put there.
+    fn ask(cache: &mut Numbers, keys: impl Iterator<Item = u64>) -> usize {
+        let mut found = 0;
+        for key in keys {
+            match cache.get(&key) {
+                Some(value) => {
+                    assert_eq!(*value, key);
+                    found += 1;
+                }
+                None => cache.insert(key, key),
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn what_fits_stays() {
+        let mut cache = with_room_for(1000);
+        ask(&mut cache, 0..900);
+        assert_eq!(ask(&mut cache, 0..900), 900);
+    }
+
+    #[test]
+    fn a_stream_of_one_off_keys_pushes_nothing_out_that_is_asked_for_again() {
+        let mut cache = with_room_for(1000);
+        for _ in 0..3 {
+            ask(&mut cache, 0..500);
+        }
+        // Ten strangers for each that is known.
+        let mut strangers = 1_000_000..;
+        let (mut found, mut asked) = (0, 0);
+        for _ in 0..50 {
+            for key in 0..500 {
+                found += ask(&mut cache, std::iter::once(key));
+                asked += 1;
+                ask(&mut cache, strangers.by_ref().take(10));
+            }
+        }
+        assert!(found * 100 >= asked * 99, "{found} of {asked}");
+    }
+
+    #[test]
+    fn who_comes_once_finds_a_full_cache_closed() {
+        let mut cache = with_room_for(1000);
+        ask(&mut cache, 0..2000);
+        let there = (0..2000).filter(|key| cache.get(key).is_some()).count();
+        ask(&mut cache, 10_000..50_000);
+        // One stranger in some thirty thousand looks like somebody else.
+        let still = (0..2000).filter(|key| cache.get(key).is_some()).count();
+        assert!(still + 10 >= there && there > 500, "{still} of {there}");
+        // But what is there is replaced, and who comes again is let in.
+        let known = (0..2000).find(|key| cache.get(key).is_some()).unwrap();
+        cache.insert(known, 7);
+        assert_eq!(cache.get(&known), Some(&7));
+        cache.insert(known, known);
+        ask(&mut cache, std::iter::repeat_n(60_000, 2));
+        assert_eq!(cache.get(&60_000), Some(&60_000));
+    }
+
+    #[test]
+    fn what_is_asked_for_from_now_on_takes_the_place_of_what_was() {
+        let mut cache = with_room_for(1000);
+        for _ in 0..10 {
+            ask(&mut cache, 0..800);
+        }
+        // In no order, as requests come.
+        let mut state = 7_u64;
+        let mut request = || {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            5000 + (state >> 33) % 800
+        };
+        ask(&mut cache, std::iter::repeat_with(&mut request).take(8000));
+        let found = ask(&mut cache, std::iter::repeat_with(&mut request).take(8000));
+        assert!(found > 7900, "{found} of 8000");
+    }
+
+    #[test]
+    fn what_is_put_there_anew_replaces_what_was_there() {
+        let mut cache = with_room_for(10);
+        cache.insert(1, 1);
+        cache.insert(1, 2);
+        assert_eq!((cache.get(&1), cache.len()), (Some(&2), 1));
+    }
+
+    #[test]
+    fn what_is_larger_than_the_cache_is_not_kept() {
+        let mut cache = Cache::<u64, Vec<u8>, _>::new(10_000, 1000, RandomState::new());
+        cache.insert(1, vec![1; 100]);
+        cache.insert(2, vec![1; 20_000]);
+        assert!(cache.get(&2).is_none());
+        assert!(cache.get(&1).is_some());
+    }
+}

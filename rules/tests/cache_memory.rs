@@ -1,0 +1,91 @@
+//! The cache takes no more memory than it was given: every byte that is allocated is counted.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::hash::RandomState;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use token_auth_rules::cache::{Cache, HeapSize};
+
+struct Counting;
+
+static ALLOCATED: AtomicUsize = AtomicUsize::new(0);
+static MOST: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: the system's allocator does the work.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let now = ALLOCATED.fetch_add(layout.size(), Relaxed) + layout.size();
+        MOST.fetch_max(now, Relaxed);
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc(layout) }
+    }
+
+    // What grows in its place is not there twice: so it is with the large blocks of malloc(3), which mremap(2) moves.
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        let now = ALLOCATED.fetch_add(size, Relaxed) + size - layout.size();
+        ALLOCATED.fetch_sub(layout.size(), Relaxed);
+        MOST.fetch_max(now, Relaxed);
+        // SAFETY: the caller's promise.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        ALLOCATED.fetch_sub(layout.size(), Relaxed);
+        // SAFETY: the caller's promise.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+#[derive(PartialEq, Eq, Hash)]
+struct Key([u8; 32]);
+
+impl HeapSize for Key {
+    fn heap_size(&self) -> usize {
+        0
+    }
+}
+
+struct Value(Box<[u8]>);
+
+impl HeapSize for Value {
+    fn heap_size(&self) -> usize {
+        self.0.len()
+    }
+}
+
+#[test]
+fn a_cache_takes_no_more_memory_than_it_was_given() {
+    for (room, lengths) in [
+        (64 << 10, 16..17_usize),
+        (1 << 20, 16..17),
+        (1 << 20, 100..400),
+        (8 << 20, 16..1000),
+        (8 << 20, 4000..20_000),
+        (50_000, 0..40_000),
+    ] {
+        let before = ALLOCATED.load(Relaxed);
+        MOST.store(before, Relaxed);
+        let mut cache = Cache::new(room, 600, RandomState::new());
+        let mut state = 1_u64;
+        for number in 0..200_000_u64 {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            // Some come again.
+            let number = if state >> 62 == 0 { state >> 50 } else { number };
+            let mut key = [0; 32];
+            key[..8].copy_from_slice(&number.to_ne_bytes());
+            let length = lengths.start + (state >> 20) as usize % lengths.len();
+            if cache.get(&Key(key)).is_none() {
+                cache.insert(Key(key), Value(vec![0; length].into()));
+            }
+        }
+        let most = MOST.load(Relaxed) - before;
+        // What is being put there is in nobody's account yet.
+        assert!(most <= room + lengths.end, "{most} bytes of {room} for values of {lengths:?}");
+        assert!(most * 3 > room, "only {most} bytes of {room} were used, for values of {lengths:?}");
+        drop(cache);
+        assert_eq!(ALLOCATED.load(Relaxed), before);
+    }
+}

@@ -1,0 +1,123 @@
+//! Our tables, as far as facts are read from them without SQL: where they are, and how their columns are numbered.
+//!
+//! They are found by their names, and found again whenever one of them has changed.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use pgrx::pg_sys;
+
+use crate::error::answer;
+use crate::store::invalidation::{self, RelationMark};
+use crate::store::relation::{self, Column, Index, Table};
+use crate::store::value::{Instant, Jsonb, Kept};
+
+/// What facts are read from.
+pub struct Tables {
+    pub token: TokenTable,
+    pub access: AccessTable,
+    pub account: AccountTable,
+    pub profile: ProfileTable,
+    pub domain: DomainTable,
+    /// The type of what a verification answers.
+    pub verification: pg_sys::Oid,
+    verification_relation: pg_sys::Oid,
+    /// Each table has its triggers, and nobody has turned one off: what was read can be remembered.
+    pub announce_changes: bool,
+}
+
+macro_rules! table {
+    ($(#[$doc:meta])* $name:ident = $table:literal { $($column:ident: $type:ty),* $(,)? } by { $($index:ident = $index_name:literal),* $(,)? }) => {
+        $(#[$doc])*
+        pub struct $name {
+            pub oid: pg_sys::Oid,
+            $(pub $index: pg_sys::Oid,)*
+            $(pub $column: Column<$type>,)*
+        }
+
+        impl $name {
+            fn find() -> Self {
+                let oid = relation::find($table);
+                Self {
+                    oid,
+                    $($index: relation::find($index_name),)*
+                    $($column: Column::find(oid, {
+                        const NAME: &str = concat!(stringify!($column), "\0");
+                        std::ffi::CStr::from_bytes_with_nul(NAME.as_bytes()).expect("a name has no NUL in it")
+                    }),)*
+                }
+            }
+
+            fn relations(&self) -> Vec<pg_sys::Oid> {
+                vec![self.oid, $(self.$index),*]
+            }
+        }
+    };
+}
+
+table!(TokenTable = c"token" {
+    id: i64, account_id: i64, domain_id: i64, name: Kept<String>, digest: Vec<u8>, paused_at: Instant,
+    expires_at: Instant, metadata: Kept<Jsonb>,
+} by { by_id = c"token_pkey", by_digest = c"token_digest_excl" });
+table!(AccessTable = c"token_access" { domain_id: i64, scopes: Vec<Option<String>> }
+    by { by_token = c"token_access_token_id_domain_id_key" });
+table!(AccountTable = c"account" { profile: String, paused_at: Instant } by { by_id = c"account_pkey" });
+table!(ProfileTable = c"profile" { needs_verified_domain: bool } by { by_name = c"profile_pkey" });
+table!(DomainTable = c"domain" { id: i64, name: String, verified_at: Instant }
+    by { by_id = c"domain_pkey", by_name = c"domain_account_id_name_key" });
+
+impl Tables {
+    /// As they are now. Most calls only look whether they are still the same, so only what can fail is wrapped for it.
+    pub fn now() -> Rc<Self> {
+        thread_local! {
+            static FOUND: RefCell<Option<(Rc<Tables>, RelationMark)>> = const { RefCell::new(None) };
+        }
+        FOUND.with_borrow_mut(|found| match found {
+            Some((tables, mark)) if *mark == RelationMark::now() => Rc::clone(tables),
+            _ => {
+                let (tables, mark) = answer(|| Ok(invalidation::watch(Self::find, Self::relations)));
+                let tables = Rc::new(tables);
+                *found = Some((Rc::clone(&tables), mark));
+                tables
+            }
+        })
+    }
+
+    /// Opens a table and an index of it. What was found by name is looked at again once the table is locked: whatever
+    /// replaces an index, such as REINDEX CONCURRENTLY, waits for that lock before it drops the old one.
+    pub fn open(select: impl Fn(&Self) -> (pg_sys::Oid, pg_sys::Oid)) -> (Rc<Self>, Table, Index) {
+        loop {
+            let tables = Self::now();
+            let mark = RelationMark::now();
+            let (table, index) = select(&tables);
+            // Without a table the extension is gone, or there again: finding it says which.
+            let Some(table) = Table::open(table) else { continue };
+            if mark == RelationMark::now() {
+                return (tables, table, Index::open(index));
+            }
+        }
+    }
+
+    fn find() -> Self {
+        let (token, access, account) = (TokenTable::find(), AccessTable::find(), AccountTable::find());
+        let (profile, domain) = (ProfileTable::find(), DomainTable::find());
+        let oids = [token.oid, access.oid, account.oid, profile.oid, domain.oid];
+        let announces = |oid: &_| Table::open(*oid).is_some_and(|table| table.has_trigger_always(c"announce_change"));
+        let announce_changes = oids.iter().all(announces);
+        let verification_relation = relation::find(c"verification");
+        let verification = relation::row_type(verification_relation);
+        Self { token, access, account, profile, domain, verification, verification_relation, announce_changes }
+    }
+
+    fn relations(&self) -> Vec<pg_sys::Oid> {
+        let tables = [
+            self.token.relations(),
+            self.access.relations(),
+            self.account.relations(),
+            self.profile.relations(),
+            self.domain.relations(),
+            vec![self.verification_relation],
+        ];
+        tables.concat()
+    }
+}

@@ -1,0 +1,113 @@
+//! What is in the tables of one account, and what a verification must answer for it: the rules once more, written plainly.
+
+use super::history::Question;
+use std::collections::BTreeMap;
+
+/// An account of a changer's own, with all that hangs on it.
+#[derive(Clone)]
+pub struct World {
+    pub account: i64,
+    pub account_paused: bool,
+    /// Two profiles of its own; the account follows the one or the other.
+    pub profiles: [Profile; 2],
+    pub profile: usize,
+    pub domains: Vec<Domain>,
+    pub tokens: Vec<Token>,
+}
+
+#[derive(Clone)]
+pub struct Profile {
+    pub name: String,
+    pub needs_verified_domain: bool,
+}
+
+#[derive(Clone)]
+pub struct Domain {
+    pub id: i64,
+    pub name: String,
+    pub verified: bool,
+}
+
+#[derive(Clone)]
+pub struct Token {
+    pub id: i64,
+    pub secret: String,
+    pub name: String,
+    pub metadata: String,
+    pub paused: bool,
+    /// As PostgreSQL prints it.
+    pub expires_at: Option<String>,
+    pub expired: bool,
+    /// It was reset.
+    pub replaced: bool,
+    pub home: Option<i64>,
+    /// By domain; none is every domain.
+    pub access: BTreeMap<Option<i64>, &'static str>,
+}
+
+/// What is asked about each token. The domains of an account have these names, unless they were renamed.
+pub const QUESTIONS: [Question; 4] = [
+    Question { scope: Some("email:send"), domain: Some("a.example") },
+    Question { scope: None, domain: None },
+    Question { scope: Some("email:read"), domain: Some("B.Example") },
+    Question { scope: Some("email:send"), domain: None },
+];
+
+/// No token has this secret.
+pub const NOT_FOUND: &str = "(f,not_found,,,,,,)";
+
+impl World {
+    /// The answer as PostgreSQL prints a row of type `verification`.
+    pub fn answer(&self, secret: &str, question: &Question) -> String {
+        let Some(token) = self.tokens.iter().find(|token| token.secret == secret) else {
+            return NOT_FOUND.to_owned();
+        };
+        let domain = question.domain.map(|name| self.usable_domain(name));
+        let code = self.code(token, question.scope, domain);
+        let domain_id = domain.unwrap_or(token.home);
+        let fields = [
+            if code == "ok" { "t" } else { "f" }.to_owned(),
+            code.to_owned(),
+            token.id.to_string(),
+            self.account.to_string(),
+            domain_id.map(|id| id.to_string()).unwrap_or_default(),
+            quoted(&token.name),
+            quoted(token.expires_at.as_deref().unwrap_or_default()),
+            quoted(&token.metadata),
+        ];
+        format!("({})", fields.join(","))
+    }
+
+    /// `domain` is the id of the domain asked about, none inside where it is not usable, and none where none was named.
+    fn code(&self, token: &Token, scope: Option<&str>, domain: Option<Option<i64>>) -> &'static str {
+        if token.paused || self.account_paused {
+            return "paused";
+        }
+        if token.expired {
+            return "expired";
+        }
+        let rows: Vec<&str> = match (scope, domain) {
+            (None, None) => return "ok",
+            (_, Some(None)) => Vec::new(),
+            (_, Some(id)) => {
+                token.access.iter().filter(|(place, _)| place.is_none() || **place == id).map(|(_, row)| *row).collect()
+            }
+            (_, None) => token.access.get(&None).copied().into_iter().collect(),
+        };
+        if rows.is_empty() {
+            return "domain_not_allowed";
+        }
+        let grants = |row: &&str| scope.is_none_or(|scope| row.contains('*') || row.contains(scope));
+        if rows.iter().any(grants) { "ok" } else { "insufficient_scope" }
+    }
+
+    fn usable_domain(&self, name: &str) -> Option<i64> {
+        let domain = self.domains.iter().find(|domain| domain.name.eq_ignore_ascii_case(name))?;
+        (domain.verified || !self.profiles[self.profile].needs_verified_domain).then_some(domain.id)
+    }
+}
+
+/// A field of a row, printed. Nothing here has quotes in it.
+fn quoted(field: &str) -> String {
+    if field.contains(' ') { format!("\"{field}\"") } else { field.to_owned() }
+}
