@@ -28,13 +28,17 @@ fn announce_shared_change<'a>(_trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
     Ok(None)
 }
 
-/// Of the row as it was, and as it is.
+/// Of the row as it was, and as it is, where that is another id.
 fn announce(trigger: &PgTrigger<'_>, announce: fn(i64)) -> Result<(), Error> {
     let column = trigger.extra_args().ok().and_then(|arguments| arguments.into_iter().next());
     let column = column.ok_or(Error::NotOurTable)?;
+    let mut announced = None;
     for row in [trigger.old(), trigger.new()].into_iter().flatten() {
         let id: Option<i64> = row.get_by_name(&column).map_err(|_| Error::NotOurTable)?;
-        announce(id.ok_or(Error::NotOurTable)?);
+        let id = id.ok_or(Error::NotOurTable)?;
+        if announced.replace(id) != Some(id) {
+            announce(id);
+        }
     }
     Ok(())
 }

@@ -48,6 +48,11 @@ impl Token {
         Identity::of(self.id, &self.digest)
     }
 
+    /// Whether the same follows from both, of the same token.
+    pub fn means_the_same(&self, other: &Self) -> bool {
+        self.facts == other.facts && self.needs_verified_domain == other.needs_verified_domain
+    }
+
     /// What a name means that the database knows, or does not know, as the name of a domain of its account.
     pub fn domain(&self, found: Option<&NamedDomain>) -> Domain {
         found.map_or(Domain::Unusable, |domain| self.usable(domain.id, domain.is_verified))

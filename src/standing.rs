@@ -20,16 +20,18 @@ use crate::store::value::Bytes;
 
 /// How many scopes are remembered. Who asks for more begins anew.
 const SCOPES: usize = 16;
-/// How many bytes of names are remembered for a scope, roughly. Who asks for more begins anew.
+/// How many bytes of names are remembered, roughly. Who asks for more begins anew.
 const NAMES: usize = 4 << 20;
 
 /// A token that is good, and what was asked about it.
 pub struct Standing {
     pub token: Token,
     identity: Identity,
+    /// Of the token and of all answers.
+    mark: Mark,
+    /// It can be remembered for the next call.
+    lasts: bool,
     answers: Vec<Answers>,
-    /// It is to be read anew for the next question.
-    is_over: bool,
 }
 
 /// What was asked about one scope.
@@ -45,33 +47,36 @@ struct Answers {
 /// Asks about the token as which the transaction acts. `None` where it acts as none, or where that one is no longer good.
 pub fn ask<T>(question: impl FnOnce(&mut Standing) -> T) -> Option<T> {
     thread_local! {
-        static REMEMBERED: RefCell<Option<(Standing, Mark)>> = const { RefCell::new(None) };
+        static REMEMBERED: RefCell<Option<Standing>> = const { RefCell::new(None) };
     }
     let identity = identity::assumed()?;
     invalidation::accept();
     REMEMBERED.with_borrow_mut(|remembered| {
-        let holds = |(standing, mark): &(Standing, Mark)| {
-            let token = &standing.token;
-            mark.holds_for_token(token.id, token.account_id) && standing.identity == identity && !standing.is_over
-        };
-        if !remembered.as_ref().is_some_and(holds) {
+        if !remembered.as_ref().is_some_and(|standing| standing.is_of(identity)) {
             *remembered = None;
+            let (token, lasts) = answer(|| Ok(facts::read(|reading| reading.token_with_identity(identity))));
+            // That there is none is not remembered.
+            *remembered = Some(Standing::new(token?, identity, lasts));
         }
-        if let Some((standing, _)) = remembered {
-            return standing.is_good().then(|| question(standing));
-        }
-        let (token, lasts) = answer(|| Ok(facts::read(|reading| reading.token_with_identity(identity))));
-        // That there is none is not remembered.
-        let token = token?;
-        let mark = Mark::of_token(token.id, token.account_id);
-        let mut standing = Standing { token, identity, answers: Vec::new(), is_over: false };
-        let answered = standing.is_good().then(|| question(&mut standing));
-        *remembered = lasts.then_some((standing, mark));
-        answered
+        let standing = remembered.as_mut().filter(|standing| standing.is_good())?;
+        Some(question(standing))
     })
 }
 
 impl Standing {
+    fn new(token: Token, identity: Identity, lasts: bool) -> Self {
+        let mark = Mark::of_token(token.id, token.account_id);
+        Self { token, identity, mark, lasts, answers: Vec::new() }
+    }
+
+    fn is_of(&self, identity: Identity) -> bool {
+        self.lasts && self.identity == identity && self.holds()
+    }
+
+    fn holds(&self) -> bool {
+        self.mark.holds_for_token(self.token.id, self.token.account_id)
+    }
+
     fn is_good(&self) -> bool {
         let facts = &self.token.facts;
         !facts.paused && facts.expires_at.is_none_or(|expiry| !verdict::has_expired(Some(expiry), server::now().0))
@@ -84,15 +89,14 @@ impl Standing {
         if let Some(allowed) = answers.by_name.get(name) {
             return Some(*allowed);
         }
-        let folded = name::fold(str::from_utf8(name).unwrap_or_default());
-        let (allowed, lasts) = self.look(scope, |reading, token, reach| {
+        let Some(folded) = name::folded(name) else { return Some(false) };
+        let allowed = self.look(scope, |reading, token, reach| {
             let found = reading.domain_named(token.account_id, &folded);
             let seen = found.as_ref().map_or(reading.seen(), |domain| domain.seen.clone());
             (reach.includes(token.domain(found.as_ref())), seen)
         })?;
-        if lasts {
-            Answers::about(&mut self.answers, scope, &self.token)?.remember(name, allowed);
-        }
+        self.make_room(name);
+        Answers::about(&mut self.answers, scope, &self.token)?.remember(name, allowed);
         Some(allowed)
     }
 
@@ -121,7 +125,7 @@ impl Standing {
         if let Some(array) = place(Answers::about(&mut self.answers, scope, &self.token)?) {
             return Some(array.clone());
         }
-        let (domains, lasts) = self.look(scope, |reading, token, reach| {
+        let domains = self.look(scope, |reading, token, reach| {
             let mut domains = reading.domains(token.account_id, reach);
             // All are of one reading.
             let seen = domains.iter().try_fold(reading.seen(), |seen, domain| seen.with(&domain.seen));
@@ -129,33 +133,50 @@ impl Standing {
             (domains, seen.expect("one reading is one moment"))
         })?;
         let array = make(domains.into_iter());
-        if lasts {
-            *place(Answers::about(&mut self.answers, scope, &self.token)?) = Some(array.clone());
-        }
+        *place(Answers::about(&mut self.answers, scope, &self.token)?) = Some(array.clone());
         Some(array)
     }
 
-    /// Reads what an answer depends on beside the token. Where one transaction may have changed both, the token is read
-    /// anew with it, and nothing of that is remembered. Says besides whether it can be.
-    fn look<T: Default>(
-        &mut self,
-        scope: &[u8],
-        read: impl Fn(&Reading, &Token, &Reach) -> (T, Sighting),
-    ) -> Option<(T, bool)> {
+    /// Reads what an answer depends on beside the token. Where one transaction may have changed both, or this one has
+    /// written something since the token was read, the token is read anew with it.
+    fn look<T>(&mut self, scope: &[u8], read: impl Fn(&Reading, &Token, &Reach) -> (T, Sighting)) -> Option<T> {
         let reach = &Answers::about(&mut self.answers, scope, &self.token)?.reach;
         let (found, seen) = answer(|| Ok(facts::read(|reading| read(reading, &self.token, reach)).0));
-        if self.token.seen.goes_with(&seen) {
-            return Some((found, true));
+        if self.token.seen.goes_with(&seen) && (self.mark.minds_aborts() || !server::has_written()) {
+            return Some(found);
         }
-        self.is_over = true;
-        let (found, _) = answer(|| {
+        let (found, lasts) = answer(|| {
             Ok(facts::read(|reading| {
                 let token = reading.token_with_identity(self.identity)?;
                 let reach = Reach::of(token.facts.access(), &question(scope)?);
-                Some(read(reading, &token, &reach).0)
+                let (found, _) = read(reading, &token, &reach);
+                Some((token, found))
             }))
         });
-        Some((found.unwrap_or_default(), false))
+        let Some((token, found)) = found else {
+            self.lasts = false;
+            return None;
+        };
+        self.renew(token, lasts);
+        self.is_good().then_some(found)
+    }
+
+    /// Answers stay that are as good as they were. Each was right by itself.
+    fn renew(&mut self, token: Token, lasts: bool) {
+        let renewed = Self::new(token, self.identity, lasts);
+        if self.holds() && self.token.means_the_same(&renewed.token) {
+            *self = Self { answers: std::mem::take(&mut self.answers), ..renewed };
+        } else {
+            *self = renewed;
+        }
+    }
+
+    /// All names are forgotten where there would be too many with this one.
+    fn make_room(&mut self, name: &[u8]) {
+        let bytes: usize = self.answers.iter().map(|answers| answers.bytes).sum();
+        if bytes + Answers::size_of_name(name) > NAMES {
+            self.answers.iter_mut().for_each(Answers::forget_names);
+        }
     }
 }
 
@@ -186,13 +207,18 @@ impl Answers {
     }
 
     fn remember(&mut self, name: &[u8], allowed: bool) {
+        self.bytes += Self::size_of_name(name);
+        self.by_name.insert(name.into(), allowed);
+    }
+
+    fn forget_names(&mut self) {
+        self.bytes = 0;
+        self.by_name = HashMap::default();
+    }
+
+    fn size_of_name(name: &[u8]) -> usize {
         /// Of an entry, beside the name itself.
         const ENTRY: usize = 48;
-        self.bytes += name.len() + ENTRY;
-        if self.bytes > NAMES {
-            self.by_name = HashMap::default();
-            self.bytes = name.len() + ENTRY;
-        }
-        self.by_name.insert(name.into(), allowed);
+        name.len() + ENTRY
     }
 }

@@ -85,7 +85,8 @@ fn verify(digest: Option<Digest>, scope: Text<'_>, domain: Text<'_>) -> (Verific
 /// The token, and the domain of its account that is asked about.
 fn known(digest: &Digest, domain: Text<'_>) -> Option<(Rc<Token>, Domain)> {
     invalidation::accept();
-    let name = domain.map(folded);
+    // What is the name of no domain is as unknown as a name can be.
+    let name = domain.map(|name| name::folded(name).unwrap_or_default());
     if let Some(token) = memory::token(digest) {
         let Some(name) = &name else { return Some((token, Domain::Unnamed)) };
         let remembered = memory::domain(token.account_id, name);
@@ -95,11 +96,6 @@ fn known(digest: &Digest, domain: Text<'_>) -> Option<(Rc<Token>, Domain)> {
         }
     }
     answer(|| Ok(read(digest, name.as_deref())))
-}
-
-/// Text that is no UTF-8 is the name of no domain, and neither is the empty one.
-fn folded(name: &[u8]) -> String {
-    str::from_utf8(name).map(name::fold).unwrap_or_default()
 }
 
 /// Reads what is not remembered, and remembers it.

@@ -30,6 +30,12 @@ pub fn fold(domain: &str) -> String {
     domain.to_ascii_lowercase()
 }
 
+/// The same of what somebody asks about, or `None` where that cannot be a name: it is no UTF-8, or too long.
+pub fn folded(domain: &[u8]) -> Option<String> {
+    let fits = domain.len() <= 4 * MAX_LENGTH;
+    fits.then(|| str::from_utf8(domain).ok().map(fold)).flatten()
+}
+
 /// The name of the token that a new domain brings: `<domain> token <id>`.
 pub fn of_domain_token(domain: &str, id: i64) -> String {
     numbered(domain, &format!(" token {id}"))
@@ -57,6 +63,15 @@ fn numbered(base: &str, end: &str) -> String {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn what_cannot_be_a_name_is_not_folded() {
+        assert_eq!(folded(b"MAIL.Example"), Some("mail.example".to_string()));
+        assert_eq!(folded("ÄB".as_bytes()), Some("Äb".to_string()));
+        assert_eq!(folded(b"\xff"), None);
+        assert_eq!(folded(&vec![b'a'; 4 * MAX_LENGTH + 1]), None);
+        assert!(folded(&vec![b'a'; 4 * MAX_LENGTH]).is_some());
+    }
 
     #[test]
     fn a_name_is_not_blank_and_has_no_control_character() {

@@ -169,25 +169,26 @@ mod tests {
         assert_eq!(in_full(u32::MAX, 10), 0);
     }
 
-    /// What a database was like at a moment: who wrote the version of each of three rows that was to be seen.
+    /// What a database was like at a moment: who wrote the version of each of three rows that was to be seen, or that there
+    /// was none.
     #[derive(Clone, Debug)]
     struct State {
-        rows: [Transaction; 3],
+        rows: [Option<Transaction>; 3],
         moment: Rc<Moment>,
     }
 
-    /// Transactions that begin in order, write one or two rows, and commit in any order.
+    /// Transactions that begin in order, write or delete one or two rows, and commit in any order.
     fn history() -> impl Strategy<Value = Vec<State>> {
-        let commit = (prop::collection::vec(0..3usize, 1..3), 0..4usize);
+        let commit = (prop::collection::vec((0..3usize, prop::bool::weighted(0.7)), 1..3), 0..4usize);
         prop::collection::vec(commit, 1..12).prop_map(|commits| {
             let count = commits.len() as u64;
             let mut waiting: Vec<u64> = (1..=count).collect();
             let now = |waiting: &[u64]| moment(*waiting.first().unwrap_or(&(count + 1)), waiting, count + 1);
-            let mut states = vec![State { rows: [0; 3], moment: now(&waiting) }];
+            let mut states = vec![State { rows: [Some(0); 3], moment: now(&waiting) }];
             for (rows, pick) in commits {
                 let transaction = waiting.remove(pick.min(waiting.len() - 1));
                 let mut next = states.last().unwrap().clone();
-                rows.into_iter().for_each(|row| next.rows[row] = transaction);
+                rows.into_iter().for_each(|(row, writes)| next.rows[row] = writes.then_some(transaction));
                 next.moment = now(&waiting);
                 states.push(next);
             }
@@ -199,15 +200,17 @@ mod tests {
         #[test]
         fn facts_that_go_together_were_true_at_one_moment(history in history(), at in prop::array::uniform3(0..12usize)) {
             let at = at.map(|at| at.min(history.len() - 1));
+            let row_seen = |row: usize| history[at[row]].rows[row];
             let seen = [0, 1, 2].map(|row| {
-                let state = &history[at[row]];
-                sighting(at[row] as u64, &state.moment, &[state.rows[row]])
+                let writers = Vec::from_iter(row_seen(row));
+                sighting(at[row] as u64, &history[at[row]].moment, &writers)
             });
-            let is_so = |state: &State| (0..3).all(|row| state.rows[row] == history[at[row]].rows[row]);
+            // A row that is not there allows nothing, so only those that were seen matter.
+            let is_so = |state: &State| (0..3).all(|row| row_seen(row).is_none_or(|seen| state.rows[row] == Some(seen)));
             let together = seen[0].with(&seen[1]).is_some_and(|both| both.goes_with(&seen[2]));
             prop_assert!(!together || history.iter().any(is_so), "{seen:?} in {history:?}");
             // And nothing is kept apart that was not written in between.
-            let unchanged = |row: usize| (0..3).all(|other| history[at[other]].rows[row] == history[at[row]].rows[row]);
+            let unchanged = |row: usize| (0..3).all(|other| history[at[other]].rows[row] == row_seen(row));
             prop_assert!(together || !(0..3).all(unchanged), "{seen:?} in {history:?}");
         }
     }

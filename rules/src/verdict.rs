@@ -42,7 +42,7 @@ impl Code {
 }
 
 /// What is known about a token at the moment of the question.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenFacts {
     /// The token or its account is paused.
     pub paused: bool,
@@ -93,7 +93,7 @@ impl TokenFacts {
 }
 
 /// One row of a token's access.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Access {
     /// The domain, or `None` for every domain of the account and account-wide operations.
     pub domain_id: Option<i64>,

@@ -4,8 +4,8 @@
 //! goes stale: at the commit of whoever changed it, after the change has become visible; to the changing backend itself at
 //! its next command and again when it rolls back; through the WAL to hot standbys; for a prepared transaction when that is
 //! committed. A trigger on each of our tables sends such a message for a *sentinel*: an OID that names no relation, so that
-//! nobody but the callback here takes notice. There are some thousand sentinels for tokens, by their ids, some for accounts
-//! with their domains, and one for what all accounts share (profiles).
+//! nobody but the callback here takes notice. There are a thousand sentinels for tokens, by their ids, half as many for
+//! accounts with their domains, and one for what all accounts share (profiles).
 //!
 //! The callback runs inside any lock acquisition of any backend, so it does nothing but count.
 
@@ -18,9 +18,11 @@ use pgrx::pg_sys;
 
 use super::server;
 
-/// Sentinels of tokens and of accounts. More of them mean that a change flushes less of what a backend remembers.
-const TOKENS: usize = 4096;
-const ACCOUNTS: usize = 1024;
+/// Sentinels of tokens and of accounts. More of them mean that a change flushes less of what a backend remembers. All of them
+/// together are fewer than the messages from which on PostgreSQL thinks its queue full (half of MAXNUMMESSAGES in
+/// storage/ipc/sinvaladt.c), whatever a statement changes.
+const TOKENS: usize = 1024;
+const ACCOUNTS: usize = 512;
 /// The last OIDs there are. The counter of OIDs gets here once in four thousand million; a relation that had one of them
 /// would cost flushes, and nothing else.
 const FIRST_SENTINEL: u32 = u32::MAX - (TOKENS + ACCOUNTS) as u32;
@@ -37,7 +39,7 @@ static SHARED_CHANGES: AtomicU64 = AtomicU64::new(0);
 static RELATION_CHANGES: AtomicU64 = AtomicU64::new(0);
 /// All of these together.
 static CHANGES: AtomicU64 = AtomicU64::new(0);
-/// Of any relation, be it ours or not.
+/// Of any relation that there is, be it ours or not.
 static ANY_CHANGES: AtomicU64 = AtomicU64::new(0);
 /// Of transactions and subtransactions of this backend; and how many it has prepared.
 static ABORTS: AtomicU64 = AtomicU64::new(0);
@@ -65,6 +67,11 @@ impl Mark {
     /// For what depends on an account, its domains and its profile.
     pub fn of_account(account_id: i64) -> Self {
         Self::now(changes_of_account(account_id))
+    }
+
+    /// Whether it is lost when the transaction, or a part of it, is rolled back.
+    pub fn minds_aborts(&self) -> bool {
+        self.aborts != NO_MATTER
     }
 
     pub fn holds_for_token(&self, token_id: i64, account_id: i64) -> bool {
@@ -189,7 +196,9 @@ fn announce(sentinel: u32) {
 /// Nothing in here may borrow, allocate or raise an error.
 unsafe extern "C-unwind" fn count(_argument: pg_sys::Datum, relation: pg_sys::Oid) {
     let relation = relation.to_u32();
-    add_one(&ANY_CHANGES);
+    if relation < FIRST_SENTINEL {
+        add_one(&ANY_CHANGES);
+    }
     let changed = match relation {
         SHARED_SENTINEL => &SHARED_CHANGES,
         FIRST_OF_ACCOUNTS.. => &ACCOUNT_CHANGES[(relation - FIRST_OF_ACCOUNTS) as usize],

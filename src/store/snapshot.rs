@@ -28,6 +28,9 @@ impl NextTransaction {
     }
 }
 
+/// Of more running transactions than these no list is kept: it would be with each thing that is remembered.
+const MOST_RUNNING: usize = 32;
+
 /// What had been committed when it was taken, plus the transaction's own earlier commands.
 pub struct FreshSnapshot(pg_sys::Snapshot);
 
@@ -40,15 +43,18 @@ impl FreshSnapshot {
     /// The moment that it shows.
     pub fn moment(&self, next: NextTransaction) -> Moment {
         let complete = |id: pg_sys::TransactionId| next.complete(TransactionId(id.into()));
-        // SAFETY: the snapshot is registered, and its arrays are as long as it says. During recovery all that were
-        // running are in the second one.
+        // SAFETY: the snapshot is registered. Where subtransactions are missing from it, their array can be, too.
         unsafe {
             let snapshot = &*self.0;
+            let count = snapshot.xcnt as usize + snapshot.subxcnt.max(0) as usize;
             // One's own subtransactions are in no snapshot of one's own, and others' only as long as they are few.
-            let is_complete = !snapshot.suboverflowed && !server::has_written();
-            let transactions = slice(snapshot.xip, snapshot.xcnt as usize);
-            let subtransactions = slice(snapshot.subxip, snapshot.subxcnt.max(0) as usize);
-            let running = || transactions.iter().chain(subtransactions).copied().map(complete).collect();
+            let is_complete = !snapshot.suboverflowed && !server::has_written() && count <= MOST_RUNNING;
+            let running = || {
+                // During recovery all are in the second one.
+                let transactions = slice(snapshot.xip, snapshot.xcnt as usize);
+                let subtransactions = slice(snapshot.subxip, snapshot.subxcnt.max(0) as usize);
+                transactions.iter().chain(subtransactions).copied().map(complete).collect()
+            };
             Moment {
                 first_running: complete(snapshot.xmin),
                 first_to_come: complete(snapshot.xmax),

@@ -73,7 +73,20 @@ fn memory_is_bounded_whatever_is_asked() {
                  WHERE token_auth.allows('email:send', i::text)";
     assert_eq!(work.get::<i64>(short, &[]), 0);
     growth.push(private_kilobytes(pid) - before);
-    assert!(growth.iter().sum::<i64>() < 16_000 && growth[1..].iter().sum::<i64>() < 8_000, "kB each: {growth:?}");
+    // Of many scopes each, and names that are longer than any.
+    let before = private_kilobytes(pid);
+    let scopes = "SELECT count(*) FROM generate_series(1, 16) scope, generate_series(1, 3000) i
+                  WHERE token_auth.allows('s' || scope || ':send', repeat('x', 900) || i)";
+    assert_eq!(work.get::<i64>(scopes, &[]), 0);
+    growth.push(private_kilobytes(pid) - before);
+    assert!(growth.iter().sum::<i64>() < 16_000 && growth[1..].iter().sum::<i64>() < 12_000, "kB each: {growth:?}");
+    // What malloc keeps of three long texts, and not the 16 of them.
+    let before = private_kilobytes(pid);
+    let long = "SELECT count(*) FROM generate_series(1, 16) scope
+                WHERE token_auth.allows('s' || scope || ':send', repeat('x', 20000000))
+                   OR (token_auth.verify_token($1, 'email:send', repeat('x', 20000000))).valid";
+    assert_eq!(work.get::<i64>(long, &[&scene.token.secret]), 0);
+    assert!(private_kilobytes(pid) - before < 100_000, "{} kB", private_kilobytes(pid) - before);
     assert!(is_remembered(&mut work));
     let (pause, resume) = ("SELECT token_auth.pause_account(1)", "SELECT token_auth.resume_account(1)");
     scene.assert_felt(&mut work, pause, resume);
