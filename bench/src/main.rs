@@ -26,7 +26,7 @@ fn main() {
     if options.dry_run {
         return;
     }
-    let began = Instant::now();
+    let start = Instant::now();
     let mut bench = Bench::new(options);
     for section in sections::ALL {
         if bench.options.wants(section.name) {
@@ -34,7 +34,9 @@ fn main() {
             println!("==> {}: {}", section.name, section.title);
             (section.measure)(&mut bench);
             println!("    done in {:.0} s", began.elapsed().as_secs_f64());
+            // After each: what was measured is not lost if a later one fails.
+            report::write(&bench, start.elapsed());
         }
     }
-    report::write(&bench, began.elapsed());
+    println!("\n{}", report::required(&bench));
 }

@@ -61,7 +61,7 @@ impl Options {
 
     /// How long a measurement runs before it counts: caches fill, plans become generic.
     pub fn warm_up(&self) -> u64 {
-        if self.quick { 1 } else { 2 }
+        1
     }
 }
 

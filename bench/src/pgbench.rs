@@ -102,15 +102,17 @@ fn rate_after_warm_up(text: &str) -> Option<f64> {
         rest.split_whitespace().next()?.trim_end_matches(',').parse().ok()
     };
     let find = |words: &str| text.lines().find_map(|line| number_after(line, words));
-    let progress = text.lines().find(|line| line.starts_with("progress: "))?;
-    let (warm_up, rate_then) = (number_after(progress, "progress: ")?, number_after(progress, " s, ")?);
-    let (transactions, rate) = (find("transactions actually processed: ")?, find("tps = ")?);
+    let transactions = find("transactions actually processed: ")?;
     if find("number of failed transactions: ").is_some_and(|failed| failed > 0.0) {
         return None;
     }
+    // A low rate may have none in so short a time, and then no progress is reported either.
     if transactions == 0.0 {
         return Some(0.0);
     }
+    let progress = text.lines().find(|line| line.starts_with("progress: "))?;
+    let (warm_up, rate_then) = (number_after(progress, "progress: ")?, number_after(progress, " s, ")?);
+    let rate = find("tps = ")?;
     let seconds = transactions / rate;
     Some((transactions - warm_up * rate_then) / (seconds - warm_up))
 }
@@ -131,6 +133,11 @@ mod tests {
     fn the_warm_up_does_not_count() {
         // 800 in 5 seconds, of which 200 in the first 2.
         assert_eq!(rate_after_warm_up(PRINTED), Some(200.0));
+    }
+
+    #[test]
+    fn a_run_in_which_nothing_came_has_the_rate_0() {
+        assert_eq!(rate_after_warm_up("number of transactions actually processed: 0\n"), Some(0.0));
     }
 
     #[test]

@@ -43,7 +43,7 @@ impl Sizes {
             databases: [10_000, 100_000, 1_000_000, 10_000_000],
             hot: 10_000,
             sample: 1_000_000,
-            calls: 300_000,
+            calls: 100_000,
             domain_calls: 100_000,
             domain_tokens: 100,
             connections: &[1, 2, 8, 32, 128],

@@ -16,8 +16,12 @@ pub fn write(bench: &Bench, took: Duration) {
     let page = bench.options.out.join("benchmarks.md");
     fs::write(&page, page::text(bench, took)).unwrap_or_else(|error| panic!("{}: {error}", page.display()));
     pictures::draw(bench, &folder);
-    println!("\n{}", required::table(bench));
-    println!("==> {} is written", page.display());
+    println!("    {} is written", page.display());
+}
+
+/// What must be reached, and what was.
+pub fn required(bench: &Bench) -> String {
+    required::table(bench).to_string()
 }
 
 /// 151234.5 as "151,235", 0.4567 as "0.457".
