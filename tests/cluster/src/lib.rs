@@ -28,7 +28,7 @@ pub use cluster::{Builder, Cluster, Format, Pooler, Stop, log::Log, shared};
 pub use fixtures::{NewDomain, NewToken, TokenAuth, Verification, digest_hex};
 pub use leaks::{Watch, random_part};
 pub use product::Product;
-pub use sql::{Refusal, Sql, refusal};
+pub use sql::{Refusal, Sql, flood, refusal};
 pub use stage::{Stage, talkative};
 pub use worker::{
     LAUNCHER, WORKER, database_to_sweep, delay_deletions, launcher, swept_every, worker_is_in, workers_started,

@@ -107,3 +107,14 @@ pub(crate) fn describe(error: &postgres::Error) -> String {
         None => format!("{error} (SQLSTATE {:?})", error.code().map(SqlState::code)),
     }
 }
+
+/// Sends more invalidation messages than PostgreSQL's queue of 4,096 holds.
+pub fn flood(session: &mut postgres::Client) {
+    let tables = "DO $$ BEGIN
+                      FOR i IN 1 .. 300 LOOP
+                          CREATE TEMP TABLE t (a int, b text, c text);
+                          DROP TABLE t;
+                      END LOOP;
+                  END $$";
+    session.batch_execute(tables).expect("tables come and go");
+}

@@ -2,7 +2,7 @@
 
 mod verifying;
 
-use cluster::{Client, Sql, TokenAuth, seconds, wait_until};
+use cluster::{Client, Sql, TokenAuth, flood, seconds, wait_until};
 use verifying::{Scene, TAKINGS, Taking};
 
 #[test]
@@ -211,20 +211,6 @@ fn answers_after_a_wait(scene: &Scene, work: &mut Client, statements: &str) -> [
 const VERIFY: &str = "(token_auth.verify_token(secret, 'email:send', 'mail.example')).code";
 /// The same question, written differently: above a Gather, two equal expressions are computed once.
 const VERIFY_AGAIN: &str = "(token_auth.verify_token(secret, 'email:send', 'MAIL.example')).code";
-
-/// More messages than the queue of 4,096 holds.
-fn flood(session: &mut Client) {
-    session
-        .batch_execute(
-            "DO $$ BEGIN
-                 FOR i IN 1 .. 300 LOOP
-                     CREATE TEMP TABLE t (a int, b text, c text);
-                     DROP TABLE t;
-                 END LOOP;
-             END $$",
-        )
-        .expect("tables come and go");
-}
 
 /// Until another session waits like that.
 fn wait_for_wait(session: &mut Client, pid: i32, condition: &str) {

@@ -3,7 +3,7 @@
 
 mod remembering;
 
-use cluster::{Client, Sql, seconds, wait_until};
+use cluster::{Client, Sql, flood, seconds, wait_until};
 use remembering::{Remembering, ask, is_remembered, looks_again};
 use std::io::Write as _;
 
@@ -286,20 +286,6 @@ fn messages_that_were_lost_are_made_up_for() {
         scene.superuser.run(give, &[]);
         assert!(ask(&mut work).is_some(), "{table}: back");
     }
-}
-
-/// More messages than the queue of 4,096 holds.
-fn flood(session: &mut Client) {
-    session
-        .batch_execute(
-            "DO $$ BEGIN
-                 FOR i IN 1 .. 300 LOOP
-                     CREATE TEMP TABLE t (a int, b text, c text);
-                     DROP TABLE t;
-                 END LOOP;
-             END $$",
-        )
-        .expect("tables come and go");
 }
 
 /// Until another session waits for an advisory lock.
