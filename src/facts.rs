@@ -3,19 +3,19 @@
 //! It asks for no privilege on the tables: whoever may execute a function of ours gets its answer, and only that.
 
 use std::cell::Cell;
-use std::rc::Rc;
 
 use pgrx::pg_sys;
 use token_auth_rules::name;
 use token_auth_rules::secret::Digest;
 use token_auth_rules::sighting::Sighting;
-use token_auth_rules::verdict::{Access, Domain, Reach, TokenFacts};
+use token_auth_rules::verdict::{Access, AccessRows, Code, Domain, Reach, TokenFacts};
 
 use crate::store::identity::Identity;
 use crate::store::invalidation;
+use crate::store::record::Formed;
 use crate::store::relation::{Key, Row};
 use crate::store::snapshot::{FreshSnapshot, NextTransaction};
-use crate::store::value::{Instant, Jsonb, Kept};
+use crate::store::value::{Instant, Jsonb, Kept, Octets};
 use crate::tables::{DomainTable, Tables};
 
 /// A token as verification sees it.
@@ -23,10 +23,8 @@ pub struct Token {
     pub id: i64,
     digest: Digest,
     pub account_id: i64,
-    pub home: Option<i64>,
-    pub name: Kept<String>,
-    pub expires_at: Option<Instant>,
-    pub metadata: Kept<Jsonb>,
+    /// The answer to a question about no domain, where that is ok.
+    pub verification: Formed<8>,
     pub facts: TokenFacts,
     needs_verified_domain: bool,
     pub seen: Sighting,
@@ -37,11 +35,9 @@ impl Token {
         &self.digest
     }
 
-    /// How many bytes it takes in memory, roughly: what malloc adds to each piece is in it.
-    pub fn size(&self) -> usize {
-        const PIECE: usize = 24;
-        let pieces = self.seen.heap_size() + self.name.heap_size() + self.metadata.heap_size();
-        size_of::<Self>() + 3 * PIECE + pieces + self.facts.heap_size(PIECE)
+    /// How many bytes it takes beside itself, where each piece takes `piece` more than what is in it.
+    pub fn heap_size(&self, piece: usize) -> usize {
+        self.verification.heap_size(piece) + self.facts.heap_size(piece) + self.seen.heap_size(piece)
     }
 
     pub fn identity(&self) -> Identity {
@@ -117,7 +113,7 @@ impl Reading {
         let snapshot = FreshSnapshot::take();
         let next_transaction = NextTransaction::now();
         let moment = snapshot.moment(next_transaction);
-        Self { snapshot, next_transaction, nothing_seen: Sighting::new(READINGS.get(), Rc::new(moment)) }
+        Self { snapshot, next_transaction, nothing_seen: Sighting::new(READINGS.get(), moment) }
     }
 
     /// That nothing was there.
@@ -163,19 +159,23 @@ impl Reading {
     }
 
     fn token_row(&self, search: Search<'_>) -> Option<TokenRow> {
-        let (tables, table, index) = Tables::open(|tables| match search {
+        let (tables, table) = Tables::open(|tables| match search {
             Search::Digest(_) => (tables.token.oid, tables.token.by_digest),
             Search::Id(_) => (tables.token.oid, tables.token.by_id),
         });
         let columns = &tables.token;
+        let wanted;
         let key = match search {
-            Search::Digest(digest) => Key::bytes(digest),
+            Search::Digest(digest) => {
+                wanted = Kept::bytes(digest);
+                Key::bytes(&wanted)
+            }
             Search::Id(id) => Key::bigint(id),
         };
-        let mut probe = table.probe(&index, &[key], &self.snapshot);
+        let mut probe = table.probe(&[key], &self.snapshot);
         loop {
             let row = probe.next()?;
-            let digest = row.must(&columns.digest).try_into().expect("a digest has 32 bytes, says a constraint");
+            let Octets(digest) = row.must(&columns.digest);
             // The hash index finds every digest with the same code of 32 bits.
             if matches!(search, Search::Digest(wanted) if digest != *wanted) {
                 continue;
@@ -196,14 +196,14 @@ impl Reading {
         }
     }
 
-    fn access(&self, token_id: i64, seen: &mut Sighting) -> Vec<Access> {
-        let (tables, table, index) = Tables::open(|tables| (tables.access.oid, tables.access.by_token));
+    fn access(&self, token_id: i64, seen: &mut Sighting) -> AccessRows {
+        let (tables, table) = Tables::open(|tables| (tables.access.oid, tables.access.by_token));
         let columns = &tables.access;
-        let mut probe = table.probe(&index, &[Key::bigint(token_id)], &self.snapshot);
-        let mut access = Vec::new();
+        let mut probe = table.probe(&[Key::bigint(token_id)], &self.snapshot);
+        let mut access = AccessRows::new();
         while let Some(row) = probe.next() {
             self.add(seen, &row);
-            access.push(Access::new(row.get(&columns.domain_id), row.must(&columns.scopes).into_iter().flatten()));
+            access.push(Access { domain_id: row.get(&columns.domain_id), scopes: row.must(&columns.scopes).0 });
         }
         access
     }
@@ -211,16 +211,16 @@ impl Reading {
     pub fn account(&self, id: i64) -> Option<Account> {
         let mut seen = self.seen();
         let (is_paused, profile) = {
-            let (tables, table, index) = Tables::open(|tables| (tables.account.oid, tables.account.by_id));
+            let (tables, table) = Tables::open(|tables| (tables.account.oid, tables.account.by_id));
             let columns = &tables.account;
-            let mut probe = table.probe(&index, &[Key::bigint(id)], &self.snapshot);
+            let mut probe = table.probe(&[Key::bigint(id)], &self.snapshot);
             let row = probe.next()?;
             self.add(&mut seen, &row);
             (!row.is_null(&columns.paused_at), row.must(&columns.profile))
         };
-        let (tables, table, index) = Tables::open(|tables| (tables.profile.oid, tables.profile.by_name));
+        let (tables, table) = Tables::open(|tables| (tables.profile.oid, tables.profile.by_name));
         let key = Key::text(&profile, pg_sys::DEFAULT_COLLATION_OID);
-        let mut probe = table.probe(&index, &[key], &self.snapshot);
+        let mut probe = table.probe(&[key], &self.snapshot);
         let row = probe.next()?;
         self.add(&mut seen, &row);
         Some(Account { is_paused, needs_verified_domain: row.must(&tables.profile.needs_verified_domain), seen })
@@ -228,10 +228,11 @@ impl Reading {
 
     /// The domain of an account with this name, folded.
     pub fn domain_named(&self, account_id: i64, folded: &str) -> Option<NamedDomain> {
-        let (tables, table, index) = Tables::open(|tables| (tables.domain.oid, tables.domain.by_name));
+        let (tables, table) = Tables::open(|tables| (tables.domain.oid, tables.domain.by_name));
         // The index is on lower(name COLLATE "C").
-        let keys = [Key::bigint(account_id), Key::text(folded, pg_sys::C_COLLATION_OID)];
-        let mut probe = table.probe(&index, &keys, &self.snapshot);
+        let folded = Kept::text(folded);
+        let keys = [Key::bigint(account_id), Key::text(&folded, pg_sys::C_COLLATION_OID)];
+        let mut probe = table.probe(&keys, &self.snapshot);
         probe.next().map(|row| self.named(&tables.domain, &row))
     }
 
@@ -240,8 +241,8 @@ impl Reading {
         if !reach.everywhere {
             return reach.domains.iter().filter_map(|id| self.domain_with_id(*id)).collect();
         }
-        let (tables, table, index) = Tables::open(|tables| (tables.domain.oid, tables.domain.by_name));
-        let mut probe = table.probe(&index, &[Key::bigint(account_id)], &self.snapshot);
+        let (tables, table) = Tables::open(|tables| (tables.domain.oid, tables.domain.by_name));
+        let mut probe = table.probe(&[Key::bigint(account_id)], &self.snapshot);
         let mut domains = Vec::new();
         while let Some(row) = probe.next() {
             domains.push(self.named(&tables.domain, &row));
@@ -250,8 +251,8 @@ impl Reading {
     }
 
     fn domain_with_id(&self, id: i64) -> Option<NamedDomain> {
-        let (tables, table, index) = Tables::open(|tables| (tables.domain.oid, tables.domain.by_id));
-        let mut probe = table.probe(&index, &[Key::bigint(id)], &self.snapshot);
+        let (tables, table) = Tables::open(|tables| (tables.domain.oid, tables.domain.by_id));
+        let mut probe = table.probe(&[Key::bigint(id)], &self.snapshot);
         probe.next().map(|row| self.named(&tables.domain, &row))
     }
 
@@ -287,16 +288,26 @@ struct TokenRow {
 }
 
 impl TokenRow {
-    fn token(self, access: Vec<Access>, account: &Account, seen: Sighting) -> Token {
+    fn token(self, access: AccessRows, account: &Account, seen: Sighting) -> Token {
         let paused = self.is_paused || account.is_paused;
+        let verification = Formed::new(
+            Tables::now().verification,
+            [
+                true.into(),
+                Code::Ok.as_str().into(),
+                self.id.into(),
+                self.account_id.into(),
+                self.home.into(),
+                self.name.lend(),
+                self.expires_at.into(),
+                self.metadata.lend(),
+            ],
+        );
         Token {
             id: self.id,
             digest: self.digest,
             account_id: self.account_id,
-            home: self.home,
-            name: self.name,
-            expires_at: self.expires_at,
-            metadata: self.metadata,
+            verification,
             facts: TokenFacts::new(paused, self.expires_at.map(|at| at.0), access),
             needs_verified_domain: account.needs_verified_domain,
             seen,

@@ -2,7 +2,6 @@
 
 use rand::TryRng as _;
 use rand::rngs::SysRng;
-use token_auth_rules::scope::Grant;
 use token_auth_rules::verdict::Access;
 use token_auth_rules::{name, secret};
 
@@ -75,7 +74,7 @@ impl NewToken<'_> {
             self.metadata.into(),
         ]);
         for access in self.access {
-            let scopes: Vec<&str> = access.scopes.iter().map(Grant::text).collect();
+            let scopes: Vec<&str> = access.scopes.iter().map(|grant| grant.text()).collect();
             GIVE.run(&[self.account.id.into(), id.into(), access.domain_id.into(), scopes.into()]);
         }
         Ok(Issued { id, name, secret, hint, expires_at: self.expires_at })

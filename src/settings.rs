@@ -46,7 +46,7 @@ pub fn define() {
     GucRegistry::define_int_guc(
         c"token_auth.cache_size",
         c"Memory that a session takes at most for what it remembers of tokens that it has verified.",
-        c"A token takes some 750 bytes, and more with long metadata or much access. Nothing is remembered at 0.",
+        c"A token takes some 680 bytes, and more with long metadata or much access. Nothing is remembered at 0.",
         &CACHE_SIZE,
         0,
         1 << 20,

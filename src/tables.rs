@@ -2,15 +2,16 @@
 //!
 //! They are found by their names, and found again whenever one of them has changed.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 
 use pgrx::pg_sys;
 
 use crate::error::answer;
 use crate::store::invalidation::{self, RelationMark};
-use crate::store::relation::{self, Column, Index, Table};
-use crate::store::value::{Instant, Jsonb, Kept};
+use crate::store::record::Formed;
+use crate::store::relation::{self, Column, IndexedTable, Table};
+use crate::store::value::{Instant, Jsonb, Kept, Octets, Scopes};
 
 /// What facts are read from.
 pub struct Tables {
@@ -22,6 +23,9 @@ pub struct Tables {
     /// The type of what a verification answers.
     pub verification: pg_sys::Oid,
     verification_relation: pg_sys::Oid,
+    /// The answers about no token at all, once they were asked for.
+    pub malformed: OnceCell<Formed<8>>,
+    pub not_found: OnceCell<Formed<8>>,
     /// Each table has its triggers, and nobody has turned one off: what was read can be remembered.
     pub announce_changes: bool,
 }
@@ -56,12 +60,12 @@ macro_rules! table {
 }
 
 table!(TokenTable = c"token" {
-    id: i64, account_id: i64, domain_id: i64, name: Kept<String>, digest: Vec<u8>, paused_at: Instant,
+    id: i64, account_id: i64, domain_id: i64, name: Kept<String>, digest: Octets<32>, paused_at: Instant,
     expires_at: Instant, metadata: Kept<Jsonb>,
 } by { by_id = c"token_pkey", by_digest = c"token_digest_excl" });
-table!(AccessTable = c"token_access" { domain_id: i64, scopes: Vec<Option<String>> }
+table!(AccessTable = c"token_access" { domain_id: i64, scopes: Scopes }
     by { by_token = c"token_access_token_id_domain_id_key" });
-table!(AccountTable = c"account" { profile: String, paused_at: Instant } by { by_id = c"account_pkey" });
+table!(AccountTable = c"account" { profile: Kept<String>, paused_at: Instant } by { by_id = c"account_pkey" });
 table!(ProfileTable = c"profile" { needs_verified_domain: bool } by { by_name = c"profile_pkey" });
 table!(DomainTable = c"domain" { id: i64, name: String, verified_at: Instant }
     by { by_id = c"domain_pkey", by_name = c"domain_account_id_name_key" });
@@ -85,15 +89,14 @@ impl Tables {
 
     /// Opens a table and an index of it. What was found by name is looked at again once the table is locked: whatever
     /// replaces an index, such as REINDEX CONCURRENTLY, waits for that lock before it drops the old one.
-    pub fn open(select: impl Fn(&Self) -> (pg_sys::Oid, pg_sys::Oid)) -> (Rc<Self>, Table, Index) {
+    pub fn open(select: impl Fn(&Self) -> (pg_sys::Oid, pg_sys::Oid)) -> (Rc<Self>, IndexedTable) {
         loop {
             let tables = Self::now();
             let mark = RelationMark::now();
             let (table, index) = select(&tables);
             // Without a table the extension is gone, or there again: finding it says which.
-            let Some(table) = Table::open(table) else { continue };
-            if mark == RelationMark::now() {
-                return (tables, table, Index::open(index));
+            if let Some(table) = IndexedTable::open(table, index, || mark == RelationMark::now()) {
+                return (tables, table);
             }
         }
     }
@@ -106,7 +109,19 @@ impl Tables {
         let announce_changes = oids.iter().all(announces);
         let verification_relation = relation::find(c"verification");
         let verification = relation::row_type(verification_relation);
-        Self { token, access, account, profile, domain, verification, verification_relation, announce_changes }
+        let (malformed, not_found) = (OnceCell::new(), OnceCell::new());
+        Self {
+            token,
+            access,
+            account,
+            profile,
+            domain,
+            verification,
+            verification_relation,
+            malformed,
+            not_found,
+            announce_changes,
+        }
     }
 
     fn relations(&self) -> Vec<pg_sys::Oid> {

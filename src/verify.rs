@@ -17,22 +17,31 @@ use crate::facts::{self, Account, NamedDomain, Reading, Token};
 use crate::memory;
 use crate::store::identity::Identity;
 use crate::store::invalidation;
-use crate::store::record::Composite;
+use crate::store::record::{Composite, Formed};
 use crate::store::server;
-use crate::store::value::{Instant, Jsonb};
+use crate::store::value::{Given, Instant, Jsonb, ShortText};
 use crate::tables::Tables;
 
 /// A row of `token_auth.verification`.
 pub type Verification = Composite;
 
+/// Its columns, counted from 0, that depend on the question.
+const VALID: usize = 0;
+const CODE: usize = 1;
+const DOMAIN_ID: usize = 4;
+
 #[pg_extern(sql = false)]
-fn verify_token(secret: Text<'_>, scope: Text<'_>, domain: Text<'_>) -> Verification {
-    verify(digest_of(secret), scope, domain).0
+fn verify_token(secret: Option<Given<'_>>, scope: Option<Given<'_>>, domain: Option<Given<'_>>) -> Verification {
+    verify(digest_of(bytes(secret)), bytes(scope), bytes(domain)).0
 }
 
 #[pg_extern(sql = false)]
-fn verify_token_digest(digest: Option<&[u8]>, scope: Text<'_>, domain: Text<'_>) -> Verification {
-    verify(digest.and_then(|digest| Digest::try_from(digest).ok()), scope, domain).0
+fn verify_token_digest(digest: Option<Given<'_>>, scope: Option<Given<'_>>, domain: Option<Given<'_>>) -> Verification {
+    verify(bytes(digest).and_then(|digest| Digest::try_from(digest).ok()), bytes(scope), bytes(domain)).0
+}
+
+fn bytes(given: Option<Given<'_>>) -> Option<&[u8]> {
+    given.map(|Given(bytes)| bytes)
 }
 
 /// Verifies a secret, and says besides who that is where the answer is ok.
@@ -65,20 +74,19 @@ fn verify(digest: Option<Digest>, scope: Text<'_>, domain: Text<'_>) -> (Verific
     let Some(digest) = digest else { return (unknown(Code::Malformed), None) };
     let Some((token, domain)) = known(&digest, domain) else { return (unknown(Code::NotFound), None) };
     let code = verdict::decide(&token.facts, scope.as_ref(), domain, now);
-    let domain_id = if domain == Domain::Unnamed { token.home } else { domain.id() };
-    let verification = Composite::new(
-        Tables::now().verification,
-        [
-            (code == Code::Ok).into(),
-            code.as_str().into(),
-            token.id.into(),
-            token.account_id.into(),
-            domain_id.into(),
-            token.name.lend(),
-            token.expires_at.into(),
-            token.metadata.lend(),
-        ],
-    );
+    let verification = match (code, domain) {
+        (Code::Ok, Domain::Unnamed) => token.verification.answer(),
+        _ => {
+            let changes = [
+                (VALID, (code == Code::Ok).into()),
+                (CODE, text_of(code).lend()),
+                // Where no domain was named it is the token's home, and stays.
+                (DOMAIN_ID, domain.id().into()),
+            ];
+            let changes = if domain == Domain::Unnamed { &changes[..2] } else { &changes };
+            token.verification.answer_with(Tables::now().verification, changes)
+        }
+    };
     (verification, Some(token).filter(|_| code == Code::Ok))
 }
 
@@ -145,20 +153,38 @@ impl Found {
     }
 }
 
+fn text_of(code: Code) -> &'static ShortText {
+    static TEXTS: [ShortText; Code::ALL.len()] = {
+        let mut texts = [const { ShortText::new("") }; Code::ALL.len()];
+        let mut place = 0;
+        while place < texts.len() {
+            texts[place] = ShortText::new(Code::ALL[place].as_str());
+            place += 1;
+        }
+        texts
+    };
+    &TEXTS[code as usize]
+}
+
 /// The answer about no token at all.
 fn unknown(code: Code) -> Verification {
-    let none = None::<i64>;
-    Composite::new(
-        Tables::now().verification,
-        [
-            false.into(),
-            code.as_str().into(),
-            none.into(),
-            none.into(),
-            none.into(),
-            None::<String>.into(),
-            None::<Instant>.into(),
-            None::<Jsonb>.into(),
-        ],
-    )
+    let tables = Tables::now();
+    let formed = if code == Code::Malformed { &tables.malformed } else { &tables.not_found };
+    let form = || {
+        let none = None::<i64>;
+        Formed::new(
+            tables.verification,
+            [
+                false.into(),
+                text_of(code).lend(),
+                none.into(),
+                none.into(),
+                none.into(),
+                None::<String>.into(),
+                None::<Instant>.into(),
+                None::<Jsonb>.into(),
+            ],
+        )
+    };
+    formed.get_or_init(form).answer()
 }

@@ -7,7 +7,6 @@ use crate::{
     server::Server,
     sizes::{Sizes, short},
 };
-use cluster::Sql as _;
 use std::{collections::BTreeMap, time::Instant};
 
 /// Repeats of what is measured less often.
@@ -18,22 +17,17 @@ pub struct Bench {
     pub sizes: Sizes,
     pub server: Server,
     pub measured: Measurements,
-    /// Whether token_auth.cache_size is a setting of the extension that is installed.
-    pub has_cache_setting: bool,
     databases: BTreeMap<u64, String>,
 }
 
 impl Bench {
     pub fn new(options: Options) -> Bench {
         let server = Server::from_environment();
-        let settings: i64 =
-            server.admin().get("SELECT count(*) FROM pg_settings WHERE name = 'token_auth.cache_size'", &[]);
         Bench {
             sizes: if options.quick { Sizes::quick() } else { Sizes::full() },
             options,
             server,
             measured: Measurements::default(),
-            has_cache_setting: settings == 1,
             databases: BTreeMap::new(),
         }
     }

@@ -113,14 +113,20 @@ pub const MALFORMED: Scenario = Scenario {
 };
 pub const PK: Scenario = Scenario {
     name: "pk",
-    label: "SELECT by primary key, all tokens",
+    label: "SELECT of one column by primary key, all tokens",
     asked: Asked::Ids,
     statements: "SELECT name FROM token_auth.token WHERE id = :i@;",
     answer: Answer::Row,
     cache: Cache::Default,
 };
 pub const PK_HOT: Scenario =
-    Scenario { name: "pk_hot", label: "SELECT by primary key, hot tokens", asked: Asked::HotIds, ..PK };
+    Scenario { name: "pk_hot", label: "SELECT of one column by primary key, hot tokens", asked: Asked::HotIds, ..PK };
+pub const PK_ROW: Scenario = Scenario {
+    name: "pk_row",
+    label: "SELECT of a verification's columns by primary key, all tokens",
+    statements: "SELECT id, account_id, domain_id, name, expires_at, metadata FROM token_auth.token WHERE id = :i@;",
+    ..PK
+};
 pub const PLPGSQL: Scenario = Scenario {
     name: "plpgsql",
     label: "the same in PL/pgSQL, hot tokens",
@@ -167,7 +173,6 @@ impl Bench {
     /// The settings of a session with this cache.
     pub fn cache_options(&self, cache: Cache) -> &'static str {
         match cache {
-            _ if !self.has_cache_setting => "",
             Cache::Default => "",
             Cache::Small => "-c token_auth.cache_size=16MB",
             Cache::Off => "-c token_auth.cache_size=0",

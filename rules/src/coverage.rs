@@ -78,7 +78,7 @@ mod tests {
     }
 
     fn may(access: &[Access], question: &Scope<'_>, domain: Domain) -> bool {
-        let facts = TokenFacts::new(false, None, access.to_vec());
+        let facts = TokenFacts::new(false, None, access.into());
         verdict::decide(&facts, Some(question), domain, || 0) == Code::Ok
     }
 

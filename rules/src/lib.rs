@@ -7,6 +7,7 @@
 pub mod cache;
 pub mod catalogue;
 pub mod coverage;
+pub mod grant;
 pub mod name;
 pub mod scope;
 pub mod sealing;

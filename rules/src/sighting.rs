@@ -10,14 +10,14 @@ use std::rc::Rc;
 pub type Transaction = u64;
 
 /// A moment, by the transactions that had ended by then: what PostgreSQL's snapshots say.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Moment {
     /// All before this one had ended.
     pub first_running: Transaction,
     /// This one and all after it had not.
     pub first_to_come: Transaction,
-    /// Those in between that had not ended, or `None` where that is not known of each.
-    pub running: Option<Box<[Transaction]>>,
+    /// Those in between that had not ended, or `None` where that is not known of each, or where there is nothing in between.
+    pub running: Option<Rc<[Transaction]>>,
 }
 
 impl Moment {
@@ -33,7 +33,7 @@ impl Moment {
 pub struct Sighting {
     /// The number of the reading. One reading sees one moment.
     reading: u64,
-    moment: Rc<Moment>,
+    moment: Moment,
     /// The last transactions that wrote rows of them, each once, the latest first; 0 is none.
     writers: [Transaction; 3],
     /// The latest of the others that wrote a row of them.
@@ -42,7 +42,7 @@ pub struct Sighting {
 
 impl Sighting {
     /// Of nothing yet. Readings are numbered in their order.
-    pub fn new(reading: u64, moment: Rc<Moment>) -> Self {
+    pub fn new(reading: u64, moment: Moment) -> Self {
         Self { reading, moment, writers: [0; 3], earlier_writer: 0 }
     }
 
@@ -82,9 +82,9 @@ impl Sighting {
                 && later.writers.iter().all(|writer| earlier.moment.had_ended(*writer))
     }
 
-    /// How many bytes it takes beside itself.
-    pub fn heap_size(&self) -> usize {
-        size_of::<Moment>() + self.moment.running.as_ref().map_or(0, |running| size_of_val(&**running))
+    /// How many bytes it takes beside itself, where each piece takes `piece` more than what is in it.
+    pub fn heap_size(&self, piece: usize) -> usize {
+        self.moment.running.as_ref().map_or(0, |running| piece + size_of_val(&**running))
     }
 }
 
@@ -102,12 +102,12 @@ mod tests {
     use proptest::prelude::*;
 
     /// At a moment when all before `first_running` had ended, and of those up to `first_to_come` these had not.
-    fn moment(first_running: Transaction, running: &[Transaction], first_to_come: Transaction) -> Rc<Moment> {
-        Rc::new(Moment { first_running, first_to_come, running: Some(running.into()) })
+    fn moment(first_running: Transaction, running: &[Transaction], first_to_come: Transaction) -> Moment {
+        Moment { first_running, first_to_come, running: Some(running.into()) }
     }
 
-    fn sighting(reading: u64, moment: &Rc<Moment>, writers: &[Transaction]) -> Sighting {
-        let mut sighting = Sighting::new(reading, Rc::clone(moment));
+    fn sighting(reading: u64, moment: &Moment, writers: &[Transaction]) -> Sighting {
+        let mut sighting = Sighting::new(reading, moment.clone());
         writers.iter().for_each(|writer| sighting.add(*writer));
         sighting
     }
@@ -143,7 +143,7 @@ mod tests {
         // Of more than three writers only the last are known one by one.
         assert!(together(&[99, 96, 95, 49]) && !together(&[99, 96, 95, 94]));
         // Neither are those of a moment that is not known in full.
-        let vague = Rc::new(Moment { first_running: 50, first_to_come: 100, running: None });
+        let vague = Moment { first_running: 50, first_to_come: 100, running: None };
         assert!(sighting(1, &vague, &[10]).goes_with(&sighting(2, &second, &[49])));
         assert!(!sighting(1, &vague, &[10]).goes_with(&sighting(2, &second, &[96])));
     }
@@ -174,7 +174,7 @@ mod tests {
     #[derive(Clone, Debug)]
     struct State {
         rows: [Option<Transaction>; 3],
-        moment: Rc<Moment>,
+        moment: Moment,
     }
 
     /// Transactions that begin in order, write or delete one or two rows, and commit in any order.

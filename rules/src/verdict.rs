@@ -1,9 +1,11 @@
 //! What a verification answers: facts about a token, a question and the time in, a code out.
 
 use std::collections::BTreeSet;
-use std::rc::Rc;
 
-use crate::scope::{Grant, Scope};
+use smallvec::SmallVec;
+
+use crate::grant::Grants;
+use crate::scope::Scope;
 
 /// Microseconds since 2000-01-01 00:00 UTC: PostgreSQL's `timestamptz`. `i64::MAX` is its `infinity`.
 pub type Micros = i64;
@@ -27,6 +29,17 @@ pub enum Code {
 }
 
 impl Code {
+    /// In their order.
+    pub const ALL: [Self; 7] = [
+        Code::Malformed,
+        Code::NotFound,
+        Code::Paused,
+        Code::Expired,
+        Code::DomainNotAllowed,
+        Code::InsufficientScope,
+        Code::Ok,
+    ];
+
     /// The code as users see it.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -48,28 +61,29 @@ pub struct TokenFacts {
     pub paused: bool,
     pub expires_at: Option<Micros>,
     /// By domain, those for every domain first.
-    access: Box<[Access]>,
+    access: AccessRows,
 }
 
 impl TokenFacts {
-    pub fn new(paused: bool, expires_at: Option<Micros>, mut access: Vec<Access>) -> Self {
+    pub fn new(paused: bool, expires_at: Option<Micros>, mut access: AccessRows) -> Self {
         access.sort_by_key(|access| access.domain_id);
         // Most often the same is granted for each domain.
         for next in 1..access.len() {
-            if access[next].scopes == access[next - 1].scopes {
-                access[next].scopes = Rc::clone(&access[next - 1].scopes);
-            }
+            let (before, after) = access.split_at_mut(next);
+            after[0].scopes.share(&before[next - 1].scopes);
         }
-        Self { paused, expires_at, access: access.into() }
+        access.shrink_to_fit();
+        Self { paused, expires_at, access }
     }
 
-    /// How many bytes its access takes in memory, where each piece takes `piece` beside itself.
+    /// How many bytes it takes beside itself, where each piece takes `piece` more than what is in it.
     pub fn heap_size(&self, piece: usize) -> usize {
         let own = |(place, access): (usize, &Access)| {
-            let shared = place > 0 && Rc::ptr_eq(&access.scopes, &self.access[place - 1].scopes);
-            if shared { 0 } else { piece + access.scopes.iter().map(|grant| grant.heap_size(piece)).sum::<usize>() }
+            let shared = place > 0 && access.scopes.is_shared_with(&self.access[place - 1].scopes);
+            if shared { 0 } else { access.scopes.heap_size(piece) }
         };
-        piece + size_of_val(&*self.access) + self.access.iter().enumerate().map(own).sum::<usize>()
+        let rows = if self.access.spilled() { piece + size_of_val(&*self.access) } else { 0 };
+        rows + self.access.iter().enumerate().map(own).sum::<usize>()
     }
 
     /// The rows of its access.
@@ -92,17 +106,20 @@ impl TokenFacts {
     }
 }
 
+/// The rows of a token's access. Most tokens have one.
+pub type AccessRows = SmallVec<[Access; 1]>;
+
 /// One row of a token's access.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Access {
     /// The domain, or `None` for every domain of the account and account-wide operations.
     pub domain_id: Option<i64>,
-    pub scopes: Rc<[Grant]>,
+    pub scopes: Grants,
 }
 
 impl Access {
-    pub fn new<T: Into<Grant>>(domain_id: Option<i64>, scopes: impl IntoIterator<Item = T>) -> Self {
-        Self { domain_id, scopes: scopes.into_iter().map(Into::into).collect() }
+    pub fn new<T: AsRef<str>>(domain_id: Option<i64>, scopes: impl IntoIterator<Item = T>) -> Self {
+        Self { domain_id, scopes: scopes.into_iter().collect() }
     }
 
     fn grants(&self, asked: &Scope<'_>) -> bool {
@@ -205,6 +222,13 @@ mod tests {
     }
 
     #[test]
+    fn all_codes_are_in_their_places() {
+        for (place, code) in Code::ALL.into_iter().enumerate() {
+            assert_eq!(code as usize, place, "{}", code.as_str());
+        }
+    }
+
+    #[test]
     fn codes_are_decided_in_their_documented_order() {
         let mut all_wrong = TokenFacts { paused: true, expires_at: Some(NOW), ..facts(&[(Some(1), &["a:read"])]) };
         let ask = |facts: &TokenFacts, domain| decide(facts, Some("b:read"), domain);
@@ -270,12 +294,20 @@ mod tests {
 
     #[test]
     fn equal_scopes_of_several_rows_are_kept_once() {
-        let many: Vec<(Option<i64>, &[&str])> = (1..=1000).map(|id| (Some(id), &["a:read", "b:read"][..])).collect();
-        let (one, same) = (facts(&many[..1]).heap_size(24), facts(&many).heap_size(24));
-        assert_eq!(same - one, 999 * size_of::<Access>());
-        let other = facts(&[(Some(1), &["a:read"]), (Some(2), &["b:read"])]);
-        assert!(other.heap_size(24) > facts(&[(Some(1), &["a:read"]), (Some(2), &["a:read"])]).heap_size(24));
-        assert_eq!(decide(&facts(&many), Some("b:read"), Domain::Known(1000)), Code::Ok);
+        let (long, other) = (format!("{}:read", "a".repeat(100)), format!("{}:read", "b".repeat(100)));
+        let scopes = [long.as_str()];
+        let many: Vec<(Option<i64>, &[&str])> = (1..=1000).map(|id| (Some(id), &scopes[..])).collect();
+        let (two, same) = (facts(&many[..2]).heap_size(24), facts(&many).heap_size(24));
+        assert_eq!(same - two, 998 * size_of::<Access>());
+        let different = facts(&[(Some(1), &[&long]), (Some(2), &[&other])]);
+        assert_eq!(different.heap_size(24) - two, 24 + long.len() + 5);
+        assert_eq!(decide(&facts(&many), Some(&long), Domain::Known(1000)), Code::Ok);
+    }
+
+    #[test]
+    fn usual_access_takes_no_memory_of_its_own() {
+        assert_eq!(facts(&[(Some(1), &["email:read", "email:send"])]).heap_size(24), 0);
+        assert_eq!(facts(&[(None, &["*"])]).heap_size(24), 0);
     }
 
     proptest! {

@@ -1,10 +1,13 @@
 //! Rows as results: values in the order of the columns that are declared.
 
+use std::ptr;
+
 use pgrx::callconv::{BoxRet, FcInfo};
 use pgrx::pg_sys;
 use pgrx::pgrx_sql_entity_graph::metadata::{
     ArgumentError, ReturnsError, ReturnsRef, SqlMappingRef, SqlTranslatable, TypeOrigin,
 };
+use smallvec::SmallVec;
 
 use super::value::Value;
 
@@ -26,21 +29,102 @@ mod plain {
             values: *mut pg_sys::Datum,
             nulls: *mut bool,
         ) -> pg_sys::HeapTuple;
+        pub fn heap_deform_tuple(
+            tuple: pg_sys::HeapTuple,
+            tupdesc: pg_sys::TupleDesc,
+            values: *mut pg_sys::Datum,
+            nulls: *mut bool,
+        );
         pub fn HeapTupleHeaderGetDatum(header: pg_sys::HeapTupleHeader) -> pg_sys::Datum;
     }
 }
+
+/// A row of a named type that was formed once, to be answered often. It is of no use any more when the type has changed.
+#[derive(Clone)]
+pub struct Formed<const COLUMNS: usize> {
+    words: SmallVec<[u64; FORMED_WORDS]>,
+    types: [pg_sys::Oid; COLUMNS],
+}
+
+/// A row of so many words takes no memory of its own.
+const FORMED_WORDS: usize = 16;
 
 impl Composite {
     /// PostgreSQL keeps the description of a row type at hand (utils/cache/typcache.c), so no catalogue is read.
     pub fn new<const COLUMNS: usize>(row_type: pg_sys::Oid, values: [Value<'_>; COLUMNS]) -> Self {
         // SAFETY: the description is there until invalidations are taken in, which forming a row does not do.
-        Self(unsafe {
-            form(values, || {
-                let entry = plain::lookup_type_cache(row_type, pg_sys::TYPECACHE_TUPDESC as i32);
-                (*entry).tupDesc
-            })
-        })
+        Self(unsafe { form(values, || description(row_type)) })
     }
+}
+
+impl<const COLUMNS: usize> Formed<COLUMNS> {
+    pub fn new(row_type: pg_sys::Oid, values: [Value<'_>; COLUMNS]) -> Self {
+        let types = values.map(|value| value.oid);
+        let Composite(row) = Composite::new(row_type, values);
+        // SAFETY: a row in one piece, which has its length at its beginning (HeapTupleHeaderGetDatumLength).
+        unsafe {
+            let row = row.cast_mut_ptr::<pg_sys::varlena>();
+            let length = pgrx::varsize_4b(row);
+            let mut words: SmallVec<[u64; FORMED_WORDS]> = SmallVec::from_elem(0, length.div_ceil(size_of::<u64>()));
+            ptr::copy_nonoverlapping(row.cast::<u8>(), words.as_mut_ptr().cast::<u8>(), length);
+            Self { words, types }
+        }
+    }
+
+    /// As it is.
+    pub fn answer(&self) -> Composite {
+        let length = size_of_val(&*self.words);
+        // SAFETY: as many bytes are allocated as are copied.
+        unsafe {
+            let copy = pg_sys::palloc(length);
+            ptr::copy_nonoverlapping(self.words.as_ptr().cast::<u8>(), copy.cast::<u8>(), length);
+            Composite(pg_sys::Datum::from(copy))
+        }
+    }
+
+    /// With other values, of the same types, in these columns, which are counted from 0.
+    pub fn answer_with(&self, row_type: pg_sys::Oid, changes: &[(usize, Value<'_>)]) -> Composite {
+        assert!(changes.iter().all(|(place, value)| value.oid == self.types[*place]), "other types than the row has");
+        let mut tuple = pg_sys::HeapTupleData {
+            t_len: size_of_val(&*self.words) as u32,
+            t_data: self.words.as_ptr().cast_mut().cast(),
+            ..Default::default()
+        };
+        let mut datums = [pg_sys::Datum::null(); COLUMNS];
+        let mut nulls = [true; COLUMNS];
+        // SAFETY: the row has columns of these types, and is only read. It is there until the new one is formed, a copy.
+        let row = unsafe {
+            pg_sys::ffi::pg_guard_ffi_boundary(|| {
+                let tupdesc = description(row_type);
+                fits(tupdesc, &self.types).then(|| {
+                    plain::heap_deform_tuple(&mut tuple, tupdesc, datums.as_mut_ptr(), nulls.as_mut_ptr());
+                    for (place, value) in changes {
+                        datums[*place] = value.datum.unwrap_or_else(pg_sys::Datum::null);
+                        nulls[*place] = value.datum.is_none();
+                    }
+                    let changed = plain::heap_form_tuple(tupdesc, datums.as_mut_ptr(), nulls.as_mut_ptr());
+                    plain::HeapTupleHeaderGetDatum((*changed).t_data)
+                })
+            })
+        };
+        Composite(row.expect(OTHER_COLUMNS))
+    }
+
+    /// How many bytes it takes beside itself, where each piece takes `piece` more than what is in it.
+    pub fn heap_size(&self, piece: usize) -> usize {
+        if self.words.spilled() { piece + size_of_val(&*self.words) } else { 0 }
+    }
+}
+
+const OTHER_COLUMNS: &str = "the row has other columns";
+
+/// How a row type is made, or null.
+///
+/// # Safety
+/// Under a guard. It is there until invalidations are taken in.
+unsafe fn description(row_type: pg_sys::Oid) -> pg_sys::TupleDesc {
+    // SAFETY: an entry of the type cache lasts as long as the process.
+    unsafe { (*plain::lookup_type_cache(row_type, pg_sys::TYPECACHE_TUPDESC as i32)).tupDesc }
 }
 
 /// # Safety
@@ -52,20 +136,27 @@ unsafe fn form<const COLUMNS: usize>(
 ) -> pg_sys::Datum {
     let mut datums = values.map(|value| value.datum.unwrap_or_else(pg_sys::Datum::null));
     let mut nulls = values.map(|value| value.datum.is_none());
+    let types = values.map(|value| value.oid);
     // SAFETY: there are as many values as columns, of the same types; the row that is returned is a copy.
     let row = unsafe {
         pg_sys::ffi::pg_guard_ffi_boundary(|| {
             let tupdesc = describe();
-            let fits = !tupdesc.is_null()
-                && (*tupdesc).natts as usize == COLUMNS
-                && columns(tupdesc).iter().zip(&values).all(|(column, value)| column.atttypid == value.oid);
-            fits.then(|| {
+            fits(tupdesc, &types).then(|| {
                 let tuple = plain::heap_form_tuple(tupdesc, datums.as_mut_ptr(), nulls.as_mut_ptr());
                 plain::HeapTupleHeaderGetDatum((*tuple).t_data)
             })
         })
     };
-    row.expect("the row has other columns")
+    row.expect(OTHER_COLUMNS)
+}
+
+/// Whether a row of these types is what `tupdesc` describes.
+///
+/// # Safety
+/// `tupdesc` is null or valid.
+unsafe fn fits(tupdesc: pg_sys::TupleDesc, types: &[pg_sys::Oid]) -> bool {
+    // SAFETY: as above.
+    !tupdesc.is_null() && unsafe { columns(tupdesc) }.iter().map(|column| column.atttypid).eq(types.iter().copied())
 }
 
 /// # Safety
@@ -87,8 +178,8 @@ unsafe impl<const COLUMNS: usize> BoxRet for Record<COLUMNS> {
     unsafe fn box_into<'fcx>(self, fcinfo: &mut FcInfo<'fcx>) -> pgrx::datum::Datum<'fcx> {
         // SAFETY: called by the function's wrapper with PostgreSQL's own fcinfo, and the datum is returned at once.
         unsafe {
-            let mut tupdesc = std::ptr::null_mut();
-            let class = pg_sys::get_call_result_type(fcinfo.as_mut_ptr(), std::ptr::null_mut(), &mut tupdesc);
+            let mut tupdesc = ptr::null_mut();
+            let class = pg_sys::get_call_result_type(fcinfo.as_mut_ptr(), ptr::null_mut(), &mut tupdesc);
             assert!(class == pg_sys::TypeFuncClass::TYPEFUNC_COMPOSITE, "the caller expects no composite result");
             let tupdesc = pg_sys::BlessTupleDesc(tupdesc);
             fcinfo.return_raw_datum(form(self.0, || tupdesc))

@@ -10,8 +10,63 @@ use pgrx::pg_sys;
 use pgrx::{FromDatum, IntoDatum};
 
 use super::snapshot::{FreshSnapshot, TransactionId};
+use super::value::Kept;
 
 const ACCESS_SHARE: pg_sys::LOCKMODE = pg_sys::AccessShareLock as pg_sys::LOCKMODE;
+
+/// PostgreSQL's functions as they are, for several of them under one guard. None of what is between them has anything to
+/// drop, because an error of PostgreSQL jumps over it.
+mod plain {
+    use super::pg_sys;
+    use std::ffi::c_int;
+
+    unsafe extern "C-unwind" {
+        pub fn try_table_open(oid: pg_sys::Oid, lock: pg_sys::LOCKMODE) -> pg_sys::Relation;
+        pub fn table_close(table: pg_sys::Relation, lock: pg_sys::LOCKMODE);
+        pub fn index_open(oid: pg_sys::Oid, lock: pg_sys::LOCKMODE) -> pg_sys::Relation;
+        pub fn index_close(index: pg_sys::Relation, lock: pg_sys::LOCKMODE);
+        pub fn ScanKeyEntryInitialize(
+            entry: pg_sys::ScanKey,
+            flags: c_int,
+            column: pg_sys::AttrNumber,
+            strategy: pg_sys::StrategyNumber,
+            subtype: pg_sys::Oid,
+            collation: pg_sys::Oid,
+            function: pg_sys::Oid,
+            argument: pg_sys::Datum,
+        );
+        pub fn table_slot_create(
+            table: pg_sys::Relation,
+            reglist: *mut *mut pg_sys::List,
+        ) -> *mut pg_sys::TupleTableSlot;
+        #[cfg(not(feature = "pg18"))]
+        pub fn index_beginscan(
+            table: pg_sys::Relation,
+            index: pg_sys::Relation,
+            snapshot: pg_sys::Snapshot,
+            keys: c_int,
+            orderings: c_int,
+        ) -> pg_sys::IndexScanDesc;
+        #[cfg(feature = "pg18")]
+        pub fn index_beginscan(
+            table: pg_sys::Relation,
+            index: pg_sys::Relation,
+            snapshot: pg_sys::Snapshot,
+            instrument: *mut pg_sys::IndexScanInstrumentation,
+            keys: c_int,
+            orderings: c_int,
+        ) -> pg_sys::IndexScanDesc;
+        pub fn index_rescan(
+            scan: pg_sys::IndexScanDesc,
+            keys: pg_sys::ScanKey,
+            count: c_int,
+            orderings: pg_sys::ScanKey,
+            ordering_count: c_int,
+        );
+        pub fn index_endscan(scan: pg_sys::IndexScanDesc);
+        pub fn ExecDropSingleTupleTableSlot(slot: *mut pg_sys::TupleTableSlot);
+    }
+}
 
 /// A table or an index of our schema, by name.
 pub fn find(name: &CStr) -> pg_sys::Oid {
@@ -69,11 +124,6 @@ impl Table {
             triggers.iter().any(|trigger| CStr::from_ptr(trigger.tgname) == name && trigger.tgenabled == always)
         }
     }
-
-    /// The rows that an index of it finds for these keys, which are of its first columns.
-    pub fn probe<'t>(&'t self, index: &'t Index, keys: &[Key], snapshot: &'t FreshSnapshot) -> Probe<'t> {
-        Probe::begin(self, index, keys, snapshot)
-    }
 }
 
 impl Drop for Table {
@@ -86,53 +136,83 @@ impl Drop for Table {
     }
 }
 
-/// An open index.
-pub struct Index(pg_sys::Relation);
+/// An open table, with an index of it.
+pub struct IndexedTable {
+    table: pg_sys::Relation,
+    index: pg_sys::Relation,
+}
 
-impl Index {
-    pub fn open(oid: pg_sys::Oid) -> Self {
-        // SAFETY: raises an error where there is no such index; else it is ours to close.
-        Self(unsafe { pg_sys::index_open(oid, ACCESS_SHARE) })
+impl IndexedTable {
+    /// `None` where there is no such table any more, or where `holds` says, once the table is locked, that these are not
+    /// the right ones.
+    pub fn open(table: pg_sys::Oid, index: pg_sys::Oid, holds: impl Fn() -> bool + Copy) -> Option<Self> {
+        // SAFETY: what is opened is ours to close. That the index is there follows from `holds`; else it is an error.
+        unsafe {
+            pg_sys::ffi::pg_guard_ffi_boundary(|| {
+                let table = plain::try_table_open(table, ACCESS_SHARE);
+                if table.is_null() {
+                    return None;
+                }
+                if !holds() {
+                    plain::table_close(table, ACCESS_SHARE);
+                    return None;
+                }
+                Some(Self { table, index: plain::index_open(index, ACCESS_SHARE) })
+            })
+        }
     }
 
-    fn is_hash(&self) -> bool {
+    /// The rows that the index finds for these keys, which are of its first columns.
+    pub fn probe<'t>(&'t self, keys: &[Key<'t>], snapshot: &'t FreshSnapshot) -> Probe<'t> {
+        Probe::begin(self, keys, snapshot)
+    }
+
+    fn index_is_hash(&self) -> bool {
         // SAFETY: the relation is open.
-        unsafe { (*(*self.0).rd_rel).relam == pg_sys::HASH_AM_OID }
+        unsafe { (*(*self.index).rd_rel).relam == pg_sys::HASH_AM_OID }
     }
 }
 
-impl Drop for Index {
+impl Drop for IndexedTable {
     fn drop(&mut self) {
-        // After an error the resource owner closes it.
+        // After an error the resource owner closes them.
         if !std::thread::panicking() {
             // SAFETY: opened in `open`.
-            unsafe { pg_sys::index_close(self.0, ACCESS_SHARE) }
+            unsafe {
+                pg_sys::ffi::pg_guard_ffi_boundary(|| {
+                    plain::index_close(self.index, ACCESS_SHARE);
+                    plain::table_close(self.table, ACCESS_SHARE);
+                });
+            }
         }
     }
 }
 
 /// What a column of an index shall be equal to.
 #[derive(Clone, Copy)]
-pub struct Key {
+pub struct Key<'a> {
     value: pg_sys::Datum,
     function: u32,
     collation: pg_sys::Oid,
+    lender: PhantomData<&'a ()>,
 }
 
-impl Key {
+impl<'a> Key<'a> {
     pub fn bigint(value: i64) -> Self {
-        Self { value: pg_sys::Datum::from(value), function: pg_sys::F_INT8EQ, collation: pg_sys::InvalidOid }
+        Self::new(pg_sys::Datum::from(value), pg_sys::F_INT8EQ, pg_sys::InvalidOid)
     }
 
-    pub fn bytes(value: &[u8]) -> Self {
-        let value = value.into_datum().expect("bytes are not NULL");
-        Self { value, function: pg_sys::F_BYTEAEQ, collation: pg_sys::InvalidOid }
+    pub fn bytes(value: &'a Kept<Vec<u8>>) -> Self {
+        Self::new(value.datum(), pg_sys::F_BYTEAEQ, pg_sys::InvalidOid)
     }
 
     /// Text, compared under the collation that the column of the index has.
-    pub fn text(value: &str, collation: pg_sys::Oid) -> Self {
-        let value = value.into_datum().expect("text is not NULL");
-        Self { value, function: pg_sys::F_TEXTEQ, collation }
+    pub fn text(value: &'a Kept<String>, collation: pg_sys::Oid) -> Self {
+        Self::new(value.datum(), pg_sys::F_TEXTEQ, collation)
+    }
+
+    fn new(value: pg_sys::Datum, function: u32, collation: pg_sys::Oid) -> Self {
+        Self { value, function, collation, lender: PhantomData }
     }
 }
 
@@ -140,41 +220,43 @@ impl Key {
 pub struct Probe<'t> {
     scan: pg_sys::IndexScanDesc,
     slot: *mut pg_sys::TupleTableSlot,
-    _held: (&'t Table, &'t Index, &'t FreshSnapshot),
+    _held: (&'t IndexedTable, &'t FreshSnapshot),
 }
 
 impl<'t> Probe<'t> {
-    fn begin(table: &'t Table, index: &'t Index, keys: &[Key], snapshot: &'t FreshSnapshot) -> Self {
-        let strategy = if index.is_hash() { pg_sys::HTEqualStrategyNumber } else { pg_sys::BTEqualStrategyNumber };
+    fn begin(on: &'t IndexedTable, keys: &[Key<'t>], snapshot: &'t FreshSnapshot) -> Self {
+        let strategy = if on.index_is_hash() { pg_sys::HTEqualStrategyNumber } else { pg_sys::BTEqualStrategyNumber };
         // SAFETY: for scan keys all zeros is a value; each is initialised below.
         let mut scan_keys: [pg_sys::ScanKeyData; 2] = unsafe { std::mem::zeroed() };
         assert!(keys.len() <= scan_keys.len(), "{} keys are too many", keys.len());
-        for ((place, key), scan_key) in keys.iter().enumerate().zip(&mut scan_keys) {
-            // SAFETY: the function compares two values of the column's type, which the key's constructor is for.
-            unsafe {
-                pg_sys::ScanKeyEntryInitialize(
-                    scan_key,
-                    0,
-                    place as pg_sys::AttrNumber + 1,
-                    strategy as pg_sys::StrategyNumber,
-                    pg_sys::InvalidOid,
-                    key.collation,
-                    pg_sys::Oid::from(key.function),
-                    key.value,
-                );
-            }
-        }
         let count = keys.len() as i32;
-        // SAFETY: table, index and snapshot outlive the scan, by the lifetime; the scan copies the keys.
-        unsafe {
-            let slot = pg_sys::table_slot_create(table.0, std::ptr::null_mut());
-            #[cfg(not(feature = "pg18"))]
-            let scan = pg_sys::index_beginscan(table.0, index.0, snapshot.as_ptr(), count, 0);
-            #[cfg(feature = "pg18")]
-            let scan = pg_sys::index_beginscan(table.0, index.0, snapshot.as_ptr(), std::ptr::null_mut(), count, 0);
-            pg_sys::index_rescan(scan, scan_keys.as_mut_ptr(), count, std::ptr::null_mut(), 0);
-            Self { scan, slot, _held: (table, index, snapshot) }
-        }
+        // SAFETY: the function of a key compares two values of the column's type, which its constructor is for. Table,
+        // index, snapshot and what a key points to outlive the scan, by the lifetime. The scan copies the keys.
+        let (scan, slot) = unsafe {
+            pg_sys::ffi::pg_guard_ffi_boundary(|| {
+                for ((place, key), scan_key) in keys.iter().enumerate().zip(&mut scan_keys) {
+                    plain::ScanKeyEntryInitialize(
+                        scan_key,
+                        0,
+                        place as pg_sys::AttrNumber + 1,
+                        strategy as pg_sys::StrategyNumber,
+                        pg_sys::InvalidOid,
+                        key.collation,
+                        pg_sys::Oid::from(key.function),
+                        key.value,
+                    );
+                }
+                let slot = plain::table_slot_create(on.table, std::ptr::null_mut());
+                #[cfg(not(feature = "pg18"))]
+                let scan = plain::index_beginscan(on.table, on.index, snapshot.as_ptr(), count, 0);
+                #[cfg(feature = "pg18")]
+                let scan =
+                    plain::index_beginscan(on.table, on.index, snapshot.as_ptr(), std::ptr::null_mut(), count, 0);
+                plain::index_rescan(scan, scan_keys.as_mut_ptr(), count, std::ptr::null_mut(), 0);
+                (scan, slot)
+            })
+        };
+        Self { scan, slot, _held: (on, snapshot) }
     }
 
     /// The next row. A hash index compares a code of 32 bits only, so what it finds is to be looked at.
@@ -192,8 +274,10 @@ impl Drop for Probe<'_> {
         if !std::thread::panicking() {
             // SAFETY: both were made in `begin`.
             unsafe {
-                pg_sys::index_endscan(self.scan);
-                pg_sys::ExecDropSingleTupleTableSlot(self.slot);
+                pg_sys::ffi::pg_guard_ffi_boundary(|| {
+                    plain::index_endscan(self.scan);
+                    plain::ExecDropSingleTupleTableSlot(self.slot);
+                });
             }
         }
     }

@@ -48,7 +48,7 @@ impl FreshSnapshot {
             let snapshot = &*self.0;
             let count = snapshot.xcnt as usize + snapshot.subxcnt.max(0) as usize;
             // One's own subtransactions are in no snapshot of one's own, and others' only as long as they are few.
-            let is_complete = !snapshot.suboverflowed && !server::has_written() && count <= MOST_RUNNING;
+            let is_complete = !snapshot.suboverflowed && !server::has_written() && (1..=MOST_RUNNING).contains(&count);
             let running = || {
                 // During recovery all are in the second one.
                 let transactions = slice(snapshot.xip, snapshot.xcnt as usize);

@@ -4,12 +4,14 @@ use std::marker::PhantomData;
 use std::ptr;
 use std::rc::Rc;
 
-use pgrx::callconv::{BoxRet, FcInfo};
+use pgrx::callconv::{Arg, ArgAbi, BoxRet, FcInfo};
 use pgrx::pg_sys;
 use pgrx::pgrx_sql_entity_graph::metadata::{
     ArgumentError, ReturnsError, ReturnsRef, SqlMappingRef, SqlTranslatable, TypeOrigin,
 };
-use pgrx::{FromDatum, IntoDatum};
+use pgrx::{Array, FromDatum, IntoDatum};
+use smallvec::SmallVec;
+use token_auth_rules::grant::Grants;
 use token_auth_rules::verdict::Micros;
 
 /// A datum, or NULL, with the type that it has. What it points to lives in the memory context of the call, or as long as
@@ -101,17 +103,6 @@ impl Bytes {
         unsafe { Self::copy(datum.cast_mut_ptr()) }
     }
 
-    /// A copy that PostgreSQL frees with the context of the call.
-    fn palloc(&self) -> pg_sys::Datum {
-        let length = size_of_val(&*self.0);
-        // SAFETY: as many bytes are allocated as are copied.
-        unsafe {
-            let copy = pg_sys::palloc(length);
-            ptr::copy_nonoverlapping(self.0.as_ptr().cast::<u8>(), copy.cast::<u8>(), length);
-            pg_sys::Datum::from(copy)
-        }
-    }
-
     /// # Safety
     /// It is a varlena with a plain length word: neither compressed nor short nor elsewhere.
     unsafe fn copy(plain: *const pg_sys::varlena) -> Self {
@@ -125,46 +116,195 @@ impl Bytes {
     }
 }
 
-/// A value of variable length out of a row, kept as PostgreSQL has it, to be lent to any number of results.
+/// A text that is known beforehand, as PostgreSQL keeps short ones (varatt.h).
+pub struct ShortText([u8; 32]);
+
+impl ShortText {
+    pub const fn new(text: &str) -> Self {
+        let text = text.as_bytes();
+        let mut bytes = [0; 32];
+        let (_, rest) = bytes.split_at_mut(1);
+        rest.split_at_mut(text.len()).0.copy_from_slice(text);
+        let whole = 1 + text.len() as u8;
+        bytes[0] = if cfg!(target_endian = "big") { 0x80 | whole } else { whole << 1 | 1 };
+        Self(bytes)
+    }
+
+    pub fn lend(&'static self) -> Value<'static> {
+        let datum = pg_sys::Datum::from(self.0.as_ptr());
+        Value { datum: Some(datum), oid: pg_sys::TEXTOID, lender: PhantomData }
+    }
+}
+
+/// An argument of variable length, without its header.
+pub struct Given<'a>(pub &'a [u8]);
+
+impl FromDatum for Given<'_> {
+    unsafe fn from_polymorphic_datum(datum: pg_sys::Datum, is_null: bool, _type: pg_sys::Oid) -> Option<Self> {
+        // SAFETY: a varlena, as the caller vouches, that is there during the call. What is made whole is, too.
+        (!is_null).then(|| unsafe {
+            let stored = datum.cast_mut_ptr::<pg_sys::varlena>();
+            Self(data(if is_plain(stored) { stored } else { pg_sys::pg_detoast_datum(stored) }))
+        })
+    }
+}
+
+// SAFETY: the functions that take it are declared in sql/ by hand, with arguments of variable length.
+unsafe impl<'fcx> ArgAbi<'fcx> for Given<'fcx> {
+    unsafe fn unbox_arg_unchecked(argument: Arg<'_, 'fcx>) -> Self {
+        // SAFETY: the caller vouches for the type.
+        unsafe { argument.unbox_arg_using_from_datum() }.expect("the argument is not NULL")
+    }
+}
+
+/// A copy that PostgreSQL frees with the context of the call.
+fn palloc(words: &[u64]) -> pg_sys::Datum {
+    let length = size_of_val(words);
+    // SAFETY: as many bytes are allocated as are copied.
+    unsafe {
+        let copy = pg_sys::palloc(length);
+        ptr::copy_nonoverlapping(words.as_ptr().cast::<u8>(), copy.cast::<u8>(), length);
+        pg_sys::Datum::from(copy)
+    }
+}
+
+/// A value of so many words, with its length, takes no memory of its own.
+const WORDS: usize = 5;
+
+/// A value of variable length, kept as PostgreSQL has it, to be lent to any number of results.
 #[derive(Clone)]
 pub struct Kept<T> {
-    bytes: Bytes,
+    words: SmallVec<[u64; WORDS]>,
     kind: PhantomData<T>,
 }
 
 impl<T: IntoDatum> Kept<T> {
     pub fn lend(&self) -> Value<'_> {
-        let datum = pg_sys::Datum::from(self.bytes.0.as_ptr());
-        Value { datum: Some(datum), oid: T::type_oid(), lender: PhantomData }
+        Value { datum: Some(self.datum()), oid: T::type_oid(), lender: PhantomData }
     }
 
-    pub fn heap_size(&self) -> usize {
-        size_of_val(&*self.bytes.0)
+    /// As long as this is where it is.
+    pub(super) fn datum(&self) -> pg_sys::Datum {
+        pg_sys::Datum::from(self.words.as_ptr())
+    }
+}
+
+impl Kept<Vec<u8>> {
+    pub fn bytes(bytes: &[u8]) -> Self {
+        Self::new(bytes)
+    }
+}
+
+impl Kept<String> {
+    pub fn text(text: &str) -> Self {
+        Self::new(text.as_bytes())
+    }
+}
+
+impl<T> Kept<T> {
+    /// With a length word of four bytes.
+    fn new(data: &[u8]) -> Self {
+        let whole = pg_sys::VARHDRSZ + data.len();
+        let mut words: SmallVec<[u64; WORDS]> = SmallVec::from_elem(0, whole.div_ceil(size_of::<u64>()));
+        let start = words.as_mut_ptr().cast::<u8>();
+        // SAFETY: there are as many words as that takes. PostgreSQL has no value whose length does not fit.
+        unsafe {
+            pgrx::set_varsize_4b(start.cast(), whole as i32);
+            ptr::copy_nonoverlapping(data.as_ptr(), start.add(pg_sys::VARHDRSZ), data.len());
+        }
+        Self { words, kind: PhantomData }
     }
 }
 
 impl<T: IntoDatum> FromDatum for Kept<T> {
     unsafe fn from_polymorphic_datum(datum: pg_sys::Datum, is_null: bool, _type: pg_sys::Oid) -> Option<Self> {
-        if is_null {
-            return None;
+        // SAFETY: a varlena, as the caller vouches.
+        (!is_null).then(|| unsafe { with_data(datum, Self::new) })
+    }
+}
+
+/// What a value of variable length has in it. Where that is compressed or elsewhere, it is made whole, and freed again.
+///
+/// # Safety
+/// The datum is a varlena.
+unsafe fn with_data<T>(datum: pg_sys::Datum, read: impl FnOnce(&[u8]) -> T) -> T {
+    // SAFETY: its header measures it.
+    unsafe {
+        let stored = datum.cast_mut_ptr::<pg_sys::varlena>();
+        if is_plain(stored) {
+            return read(data(stored));
         }
-        // SAFETY: a varlena, as the caller vouches, is plain once it is detoasted; what was made for that is freed.
-        unsafe {
-            let stored = datum.cast_mut_ptr::<pg_sys::varlena>();
-            let plain = pg_sys::pg_detoast_datum(stored);
-            let bytes = Bytes::copy(plain);
-            if plain != stored {
-                pg_sys::pfree(plain.cast());
-            }
-            Some(Self { bytes, kind: PhantomData })
-        }
+        let whole = pg_sys::pg_detoast_datum(stored);
+        let result = read(data(whole));
+        pg_sys::pfree(whole.cast());
+        result
+    }
+}
+
+/// # Safety
+/// It is a varlena.
+unsafe fn is_plain(stored: *const pg_sys::varlena) -> bool {
+    // SAFETY: reads its header.
+    unsafe { pgrx::varatt_is_4b_u(stored) || pgrx::varatt_is_1b(stored) && !pgrx::varatt_is_1b_e(stored) }
+}
+
+/// # Safety
+/// It is a plain varlena, and there as long as the slice is used.
+unsafe fn data<'a>(plain: *const pg_sys::varlena) -> &'a [u8] {
+    // SAFETY: its header measures it.
+    unsafe { std::slice::from_raw_parts(pgrx::vardata_any(plain).cast(), pgrx::varsize_any_exhdr(plain)) }
+}
+
+/// `bytea` of a length that is known.
+#[derive(Clone, Copy)]
+pub struct Octets<const LENGTH: usize>(pub [u8; LENGTH]);
+
+impl<const LENGTH: usize> FromDatum for Octets<LENGTH> {
+    unsafe fn from_polymorphic_datum(datum: pg_sys::Datum, is_null: bool, _type: pg_sys::Oid) -> Option<Self> {
+        let read =
+            |data: &[u8]| Self(data.try_into().unwrap_or_else(|_| panic!("{} bytes are not {LENGTH}", data.len())));
+        // SAFETY: a varlena, as the caller vouches.
+        (!is_null).then(|| unsafe { with_data(datum, read) })
+    }
+}
+
+/// What says which type a column of it must have.
+impl<const LENGTH: usize> IntoDatum for Octets<LENGTH> {
+    fn into_datum(self) -> Option<pg_sys::Datum> {
+        self.0.as_slice().into_datum()
+    }
+
+    fn type_oid() -> pg_sys::Oid {
+        pg_sys::BYTEAOID
+    }
+}
+
+/// Scopes out of a `text[]`. What is NULL, or not UTF-8, is none.
+pub struct Scopes(pub Grants);
+
+impl FromDatum for Scopes {
+    unsafe fn from_polymorphic_datum(datum: pg_sys::Datum, is_null: bool, oid: pg_sys::Oid) -> Option<Self> {
+        // SAFETY: the caller vouches for the type.
+        let array = unsafe { Array::<&[u8]>::from_polymorphic_datum(datum, is_null, oid) }?;
+        Some(Self(array.iter().flatten().filter_map(|text| str::from_utf8(text).ok()).collect()))
+    }
+}
+
+/// What says which type a column of it must have.
+impl IntoDatum for Scopes {
+    fn into_datum(self) -> Option<pg_sys::Datum> {
+        self.0.iter().map(|grant| grant.text()).collect::<Vec<_>>().into_datum()
+    }
+
+    fn type_oid() -> pg_sys::Oid {
+        pg_sys::TEXTARRAYOID
     }
 }
 
 /// What says which type a column of it must have.
 impl<T: IntoDatum> IntoDatum for Kept<T> {
     fn into_datum(self) -> Option<pg_sys::Datum> {
-        Some(self.bytes.palloc())
+        Some(palloc(&self.words))
     }
 
     fn type_oid() -> pg_sys::Oid {
@@ -176,7 +316,7 @@ impl<T: IntoDatum> IntoDatum for Kept<T> {
 unsafe impl BoxRet for Bytes {
     unsafe fn box_into<'fcx>(self, fcinfo: &mut FcInfo<'fcx>) -> pgrx::datum::Datum<'fcx> {
         // SAFETY: the datum is a varlena.
-        unsafe { fcinfo.return_raw_datum(self.palloc()) }
+        unsafe { fcinfo.return_raw_datum(palloc(&self.0)) }
     }
 }
 
@@ -186,4 +326,12 @@ unsafe impl SqlTranslatable for Bytes {
     const TYPE_ORIGIN: TypeOrigin = TypeOrigin::External;
     const ARGUMENT_SQL: Result<SqlMappingRef, ArgumentError> = Err(ArgumentError::NotValidAsArgument("anyarray"));
     const RETURN_SQL: Result<ReturnsRef, ReturnsError> = Ok(ReturnsRef::One(SqlMappingRef::literal("anyarray")));
+}
+
+// SAFETY: as above.
+unsafe impl SqlTranslatable for Given<'_> {
+    const TYPE_IDENT: &'static str = "token_auth::Given";
+    const TYPE_ORIGIN: TypeOrigin = TypeOrigin::External;
+    const ARGUMENT_SQL: Result<SqlMappingRef, ArgumentError> = Ok(SqlMappingRef::literal("text"));
+    const RETURN_SQL: Result<ReturnsRef, ReturnsError> = Err(ReturnsError::Datum);
 }

@@ -1,16 +1,17 @@
 //! The same questions of databases with more and more tokens.
 
 use super::socket::CLIENTS;
-use crate::{bench::Bench, measurements::key, scenario::*};
+use crate::{bench::Bench, data, measurements::key, scenario::*};
 
 pub const NAME: &str = "growth";
 
-pub const SCENARIOS: [Scenario; 2] = [UNIFORM_CACHE_OFF, HOT];
+pub const SCENARIOS: [Scenario; 3] = [UNIFORM_CACHE_OFF, PK, HOT];
 
 pub fn measure(bench: &mut Bench) {
     let mut turns = Vec::new();
     for tokens in bench.sizes.databases {
         let database = bench.database(tokens);
+        data::into_memory(&bench.server, &database);
         for scenario in SCENARIOS {
             bench.check_answers(&database, &scenario, tokens);
             turns.push((tokens, database.clone(), scenario));

@@ -4,7 +4,7 @@ use crate::{bench::Bench, measurements::key, scenario::*};
 
 pub const NAME: &str = "socket";
 
-pub const SCENARIOS: [Scenario; 13] = [
+pub const SCENARIOS: [Scenario; 14] = [
     EMPTY_NULL,
     EMPTY_ROW,
     HOT,
@@ -15,6 +15,7 @@ pub const SCENARIOS: [Scenario; 13] = [
     MALFORMED,
     PK_HOT,
     PK,
+    PK_ROW,
     PLPGSQL,
     JWT,
     LOOKUP_UPDATE,

@@ -93,3 +93,17 @@ ANALYZE regress.requests;
 SELECT count(*) FROM regress.requests WHERE (token_auth.verify_token(secret, 'email:send', 'acme.example')).valid;
 EXPLAIN (COSTS OFF) SELECT count(*) FROM regress.requests WHERE (token_auth.verify_token(secret, 'email:send', 'acme.example')).valid;
 ROLLBACK;
+
+-- However PostgreSQL has stored what is asked about, and what is answered: short, compressed, and elsewhere.
+CREATE TABLE regress.stored (kind text, secret text, scope text, domain text);
+ALTER TABLE regress.stored ALTER secret SET STORAGE EXTERNAL;
+INSERT INTO regress.stored VALUES
+    ('short', :'one', 'email:send', 'acme.example'),
+    ('compressed domain', :'one', 'email:send', repeat('x', 100000)),
+    ('secret elsewhere', repeat('y', 100000), 'email:send', 'acme.example');
+SELECT s.kind, v.code FROM regress.stored AS s, token_auth.verify_token(s.secret, s.scope, s.domain) AS v;
+SELECT secret AS stout FROM token_auth.create_token(1, 'stout', '{email:read}', all_domains => true,
+    metadata => jsonb_build_object('note', repeat('x', 8000))) \gset
+SELECT call, v.code, v.domain_id, v.name, length(v.metadata ->> 'note') AS length
+  FROM (VALUES (1, 'email:read', NULL), (2, 'email:read', NULL), (3, 'email:send', NULL), (4, 'email:read', 'acme.example')) AS asked (call, scope, domain),
+       token_auth.verify_token(:'stout', asked.scope, asked.domain) AS v;
