@@ -15,16 +15,27 @@ use crate::store::invalidation;
 use crate::store::record::Formed;
 use crate::store::relation::{Key, Row};
 use crate::store::snapshot::{FreshSnapshot, NextTransaction};
-use crate::store::value::{Instant, Jsonb, Kept, Octets};
+use crate::store::value::{Instant, Jsonb, Kept, Octets, ShortText};
 use crate::tables::{DomainTable, Tables};
 
-/// A token as verification sees it.
+/// A token that was found by its secret, with the answer to a question about no domain, where that is ok.
+pub struct Known {
+    pub token: Token,
+    pub verification: Formed<8>,
+}
+
+impl Known {
+    /// How many bytes it takes beside itself, where each piece takes `piece` more than what is in it.
+    pub fn heap_size(&self, piece: usize) -> usize {
+        self.verification.heap_size(piece) + self.token.facts.heap_size(piece) + self.token.seen.heap_size(piece)
+    }
+}
+
+/// What a verdict about a token depends on.
 pub struct Token {
     pub id: i64,
     digest: Digest,
     pub account_id: i64,
-    /// The answer to a question about no domain, where that is ok.
-    pub verification: Formed<8>,
     pub facts: TokenFacts,
     needs_verified_domain: bool,
     pub seen: Sighting,
@@ -33,11 +44,6 @@ pub struct Token {
 impl Token {
     pub fn digest(&self) -> &Digest {
         &self.digest
-    }
-
-    /// How many bytes it takes beside itself, where each piece takes `piece` more than what is in it.
-    pub fn heap_size(&self, piece: usize) -> usize {
-        self.verification.heap_size(piece) + self.facts.heap_size(piece) + self.seen.heap_size(piece)
     }
 
     pub fn identity(&self) -> Identity {
@@ -131,22 +137,24 @@ impl Reading {
         &self,
         digest: &Digest,
         remembered: impl FnOnce(i64) -> Option<Account>,
-    ) -> Option<(Token, Option<Account>)> {
-        self.token(Search::Digest(digest), remembered)
+    ) -> Option<(Known, Option<Account>)> {
+        let row = self.token_row(Search::Digest(digest))?;
+        let verification = row.verification();
+        let (token, account) = self.token(row, remembered)?;
+        Some((Known { token, verification }, account))
     }
 
     /// The token of this id, if it is the one that the identity was given for.
     pub fn token_with_identity(&self, identity: Identity) -> Option<Token> {
-        let (token, _) = self.token(Search::Id(identity.token_id), |_| None)?;
+        let (token, _) = self.token(self.token_row(Search::Id(identity.token_id))?, |_| None)?;
         Some(token).filter(|token| token.identity() == identity)
     }
 
     fn token(
         &self,
-        search: Search<'_>,
+        mut found: TokenRow,
         remembered: impl FnOnce(i64) -> Option<Account>,
     ) -> Option<(Token, Option<Account>)> {
-        let mut found = self.token_row(search)?;
         let access = self.access(found.id, &mut found.seen);
         if let Some(account) = remembered(found.account_id)
             && let Some(seen) = found.seen.with(&account.seen)
@@ -288,13 +296,13 @@ struct TokenRow {
 }
 
 impl TokenRow {
-    fn token(self, access: AccessRows, account: &Account, seen: Sighting) -> Token {
-        let paused = self.is_paused || account.is_paused;
-        let verification = Formed::new(
+    fn verification(&self) -> Formed<8> {
+        static OK: ShortText = ShortText::new(Code::Ok.as_str());
+        Formed::new(
             Tables::now().verification,
             [
                 true.into(),
-                Code::Ok.as_str().into(),
+                OK.lend(),
                 self.id.into(),
                 self.account_id.into(),
                 self.home.into(),
@@ -302,12 +310,15 @@ impl TokenRow {
                 self.expires_at.into(),
                 self.metadata.lend(),
             ],
-        );
+        )
+    }
+
+    fn token(self, access: AccessRows, account: &Account, seen: Sighting) -> Token {
+        let paused = self.is_paused || account.is_paused;
         Token {
             id: self.id,
             digest: self.digest,
             account_id: self.account_id,
-            verification,
             facts: TokenFacts::new(paused, self.expires_at.map(|at| at.0), access),
             needs_verified_domain: account.needs_verified_domain,
             seen,

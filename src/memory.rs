@@ -12,14 +12,14 @@ use std::rc::Rc;
 use token_auth_rules::cache::{Cache, Equivalent, HeapSize};
 use token_auth_rules::secret::Digest;
 
-use crate::facts::{Account, NamedDomain, Token};
+use crate::facts::{Account, Known, NamedDomain};
 use crate::settings;
 use crate::store::invalidation::Mark;
 
 /// The token with this digest, as it is now.
-pub fn token(digest: &Digest) -> Option<Rc<Token>> {
+pub fn token(digest: &Digest) -> Option<Rc<Known>> {
     look(&Query::Token(digest), |fact, mark| match fact {
-        Fact::Token(token) if mark.holds_for_token(token.id, token.account_id) => Some(Rc::clone(token)),
+        Fact::Token(known) if mark.holds_for_token(known.token.id, known.token.account_id) => Some(Rc::clone(known)),
         _ => None,
     })
 }
@@ -39,9 +39,9 @@ pub fn domain(account_id: i64, folded: &str) -> Option<Rc<NamedDomain>> {
     })
 }
 
-pub fn keep_token(token: &Rc<Token>) {
-    let mark = Mark::of_token(token.id, token.account_id);
-    keep(Key::Token(*token.digest()), Fact::Token(Rc::clone(token)), mark);
+pub fn keep_token(known: &Rc<Known>) {
+    let mark = Mark::of_token(known.token.id, known.token.account_id);
+    keep(Key::Token(*known.token.digest()), Fact::Token(Rc::clone(known)), mark);
 }
 
 pub fn keep_account(id: i64, account: Account) {
@@ -94,7 +94,7 @@ struct Entry {
 }
 
 enum Fact {
-    Token(Rc<Token>),
+    Token(Rc<Known>),
     Account(Rc<Account>),
     Domain(Rc<NamedDomain>),
 }
@@ -106,7 +106,7 @@ impl HeapSize for Entry {
     fn heap_size(&self) -> usize {
         ALLOCATION
             + match &self.fact {
-                Fact::Token(token) => size_of::<Token>() + token.heap_size(ALLOCATION),
+                Fact::Token(known) => size_of::<Known>() + known.heap_size(ALLOCATION),
                 Fact::Account(account) => size_of::<Account>() + account.seen.heap_size(ALLOCATION),
                 Fact::Domain(domain) => {
                     let name = ALLOCATION + domain.name.len();

@@ -13,7 +13,7 @@ use token_auth_rules::verdict::{self, Code, Domain};
 
 use crate::arguments::{Text, question};
 use crate::error::answer;
-use crate::facts::{self, Account, NamedDomain, Reading, Token};
+use crate::facts::{self, Account, Known, NamedDomain, Reading, Token};
 use crate::memory;
 use crate::store::identity::Identity;
 use crate::store::invalidation;
@@ -47,7 +47,7 @@ fn bytes(given: Option<Given<'_>>) -> Option<&[u8]> {
 /// Verifies a secret, and says besides who that is where the answer is ok.
 pub fn identify(secret: Text<'_>) -> (Verification, Option<Identity>) {
     let (verification, good) = verify(digest_of(secret), None, None);
-    (verification, good.map(|token| token.identity()))
+    (verification, good.map(|known| known.token.identity()))
 }
 
 /// `None` where the secret does not have the form of one.
@@ -68,14 +68,15 @@ fn now() -> verdict::Micros {
 /// The answer, and the token where it is ok. `digest` is `None` where the secret, or the digest, does not have the
 /// form of one.
 ///
-/// It is asked at each request, so only what can fail is wrapped for it: the question, and the reading.
-fn verify(digest: Option<Digest>, scope: Text<'_>, domain: Text<'_>) -> (Verification, Option<Rc<Token>>) {
+/// It is asked at each request, so only what can fail is wrapped for it: the question, and the reading. Forming a row fails
+/// where there is no memory, or where somebody has altered the type of the extension.
+fn verify(digest: Option<Digest>, scope: Text<'_>, domain: Text<'_>) -> (Verification, Option<Rc<Known>>) {
     let scope = question(scope).unwrap_or_else(|error| answer(|| Err(error)));
     let Some(digest) = digest else { return (unknown(Code::Malformed), None) };
-    let Some((token, domain)) = known(&digest, domain) else { return (unknown(Code::NotFound), None) };
-    let code = verdict::decide(&token.facts, scope.as_ref(), domain, now);
+    let Some((known, domain)) = known(&digest, domain) else { return (unknown(Code::NotFound), None) };
+    let code = verdict::decide(&known.token.facts, scope.as_ref(), domain, now);
     let verification = match (code, domain) {
-        (Code::Ok, Domain::Unnamed) => token.verification.answer(),
+        (Code::Ok, Domain::Unnamed) => known.verification.answer(),
         _ => {
             let changes = [
                 (VALID, (code == Code::Ok).into()),
@@ -84,47 +85,48 @@ fn verify(digest: Option<Digest>, scope: Text<'_>, domain: Text<'_>) -> (Verific
                 (DOMAIN_ID, domain.id().into()),
             ];
             let changes = if domain == Domain::Unnamed { &changes[..2] } else { &changes };
-            token.verification.answer_with(Tables::now().verification, changes)
+            known.verification.answer_with(Tables::now().verification, changes)
         }
     };
-    (verification, Some(token).filter(|_| code == Code::Ok))
+    (verification, Some(known).filter(|_| code == Code::Ok))
 }
 
 /// The token, and the domain of its account that is asked about.
-fn known(digest: &Digest, domain: Text<'_>) -> Option<(Rc<Token>, Domain)> {
+fn known(digest: &Digest, domain: Text<'_>) -> Option<(Rc<Known>, Domain)> {
     invalidation::accept();
     // What is the name of no domain is as unknown as a name can be.
     let name = domain.map(|name| name::folded(name).unwrap_or_default());
-    if let Some(token) = memory::token(digest) {
-        let Some(name) = &name else { return Some((token, Domain::Unnamed)) };
-        let remembered = memory::domain(token.account_id, name);
-        if let Some(domain) = remembered.filter(|domain| token.seen.goes_with(&domain.seen)) {
-            let domain = token.domain(Some(&domain));
-            return Some((token, domain));
+    if let Some(known) = memory::token(digest) {
+        let Some(name) = &name else { return Some((known, Domain::Unnamed)) };
+        let remembered = memory::domain(known.token.account_id, name);
+        if let Some(domain) = remembered.filter(|domain| known.token.seen.goes_with(&domain.seen)) {
+            let domain = known.token.domain(Some(&domain));
+            return Some((known, domain));
         }
     }
     answer(|| Ok(read(digest, name.as_deref())))
 }
 
 /// Reads what is not remembered, and remembers it.
-fn read(digest: &Digest, name: Option<&str>) -> Option<(Rc<Token>, Domain)> {
+fn read(digest: &Digest, name: Option<&str>) -> Option<(Rc<Known>, Domain)> {
     let (found, lasts) = facts::read(|reading| Found::read(reading, digest, name));
     let found = found?;
+    let account_id = found.known.token.account_id;
     if lasts {
-        memory::keep_token(&found.token);
+        memory::keep_token(&found.known);
         if let Some(account) = found.new_account {
-            memory::keep_account(found.token.account_id, account);
+            memory::keep_account(account_id, account);
         }
         if let Some(domain) = found.domain.as_ref().filter(|_| found.domain_is_new) {
-            memory::keep_domain(found.token.account_id, domain);
+            memory::keep_domain(account_id, domain);
         }
     }
-    let domain = name.map_or(Domain::Unnamed, |_| found.token.domain(found.domain.as_deref()));
-    Some((found.token, domain))
+    let domain = name.map_or(Domain::Unnamed, |_| found.known.token.domain(found.domain.as_deref()));
+    Some((found.known, domain))
 }
 
 struct Found {
-    token: Rc<Token>,
+    known: Rc<Known>,
     new_account: Option<Account>,
     domain: Option<Rc<NamedDomain>>,
     domain_is_new: bool,
@@ -134,13 +136,13 @@ impl Found {
     fn read(reading: &Reading, digest: &Digest, name: Option<&str>) -> Option<Self> {
         let found = Self::of_token(reading.token_with_digest(digest, memory::account)?);
         let Some(name) = name else { return Some(found) };
-        let goes_with = |token: &Token, domain: &NamedDomain| token.seen.goes_with(&domain.seen);
-        let account_id = found.token.account_id;
-        if let Some(domain) = memory::domain(account_id, name).filter(|domain| goes_with(&found.token, domain)) {
+        let goes_with = |known: &Known, domain: &NamedDomain| known.token.seen.goes_with(&domain.seen);
+        let account_id = found.known.token.account_id;
+        if let Some(domain) = memory::domain(account_id, name).filter(|domain| goes_with(&found.known, domain)) {
             return Some(Self { domain: Some(domain), ..found });
         }
         let domain = reading.domain_named(account_id, name).map(Rc::new);
-        if domain.as_ref().is_none_or(|domain| goes_with(&found.token, domain)) {
+        if domain.as_ref().is_none_or(|domain| goes_with(&found.known, domain)) {
             return Some(Self { domain, domain_is_new: true, ..found });
         }
         // The account is remembered from before the domain was changed, perhaps by one who changed both.
@@ -148,8 +150,8 @@ impl Found {
         Some(Self { domain, domain_is_new: true, ..found })
     }
 
-    fn of_token((token, new_account): (Token, Option<Account>)) -> Self {
-        Self { token: Rc::new(token), new_account, domain: None, domain_is_new: false }
+    fn of_token((known, new_account): (Known, Option<Account>)) -> Self {
+        Self { known: Rc::new(known), new_account, domain: None, domain_is_new: false }
     }
 }
 

@@ -106,11 +106,10 @@ fn rate_after_warm_up(text: &str) -> Option<f64> {
     if find("number of failed transactions: ").is_some_and(|failed| failed > 0.0) {
         return None;
     }
-    // A low rate may have none in so short a time, and then no progress is reported either.
-    if transactions == 0.0 {
-        return Some(0.0);
-    }
-    let progress = text.lines().find(|line| line.starts_with("progress: "))?;
+    // At a low rate a run can be over before there is any progress to report, and needs no warm-up.
+    let Some(progress) = text.lines().find(|line| line.starts_with("progress: ")) else {
+        return Some(transactions / find("duration: ")?);
+    };
     let (warm_up, rate_then) = (number_after(progress, "progress: ")?, number_after(progress, " s, ")?);
     let rate = find("tps = ")?;
     let seconds = transactions / rate;
@@ -136,8 +135,11 @@ mod tests {
     }
 
     #[test]
-    fn a_run_in_which_nothing_came_has_the_rate_0() {
-        assert_eq!(rate_after_warm_up("number of transactions actually processed: 0\n"), Some(0.0));
+    fn a_run_without_a_report_of_progress_has_no_warm_up() {
+        let printed =
+            |transactions| format!("duration: 2 s\nnumber of transactions actually processed: {transactions}\n");
+        assert_eq!(rate_after_warm_up(&printed(0)), Some(0.0));
+        assert_eq!(rate_after_warm_up(&printed(1)), Some(0.5));
     }
 
     #[test]

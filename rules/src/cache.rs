@@ -19,6 +19,8 @@ pub struct Cache<K, V, S> {
     entries: unsync::Cache<K, V, BySize, S>,
     hasher: S,
     door: Door,
+    bytes: usize,
+    usual: usize,
 }
 
 impl<K: Eq + Hash + HeapSize, V: HeapSize, S: BuildHasher + Clone> Cache<K, V, S> {
@@ -34,19 +36,33 @@ impl<K: Eq + Hash + HeapSize, V: HeapSize, S: BuildHasher + Clone> Cache<K, V, S
             .ghost_allocation(GHOSTS)
             .build()
             .expect("all that has no default is given");
-        Self { entries: unsync::Cache::with_options(options, BySize, hasher.clone(), Default::default()), hasher, door }
+        let entries = unsync::Cache::with_options(options, BySize, hasher.clone(), Default::default());
+        Self { entries, hasher, door, bytes, usual }
     }
 
     pub fn get<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q) -> Option<&V> {
         self.entries.get(key)
     }
 
-    /// What replaces something is let in at once. Something too large for the whole cache is not kept.
+    /// What replaces something is let in at once. Something too large for the whole cache is not kept. All is forgotten
+    /// where other kinds of entries come than those that its places were made for.
     pub fn insert(&mut self, key: K, value: V) {
         let is_full = self.entries.weight() + BySize.weight(&key, &value) > self.entries.capacity();
         if !is_full || self.entries.contains_key(&key) || self.door.knows(self.hasher.hash_one(&key)) {
             self.entries.insert(key, value);
         }
+        if self.memory() > self.bytes {
+            *self = Self::new(self.bytes, self.usual, self.hasher.clone());
+        }
+    }
+
+    /// How many bytes it takes. Its places are never given back: where many small entries had to go for a few large ones, it
+    /// takes more than what is in it was weighed with.
+    fn memory(&self) -> usize {
+        // In a vector that may have twice as many places as it needs; in the hash table all places are counted.
+        let used = self.entries.memory_used();
+        let elsewhere = self.entries.weight() as usize - self.entries.len() * place_of::<K, V>();
+        2 * used.entries + used.map + elsewhere + self.door.heap_size()
     }
 
     pub fn len(&self) -> usize {
@@ -208,6 +224,22 @@ mod tests {
         cache.insert(1, 1);
         cache.insert(1, 2);
         assert_eq!((cache.get(&1), cache.len()), (Some(&2), 1));
+    }
+
+    #[test]
+    fn entries_of_mixed_sizes_do_not_make_it_begin_anew() {
+        let mut cache = Cache::<u64, Vec<u8>, _>::new(1 << 20, 600, RandomState::new());
+        let (mut state, mut most) = (1_u64, 0);
+        for number in 0..100_000_u64 {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            // One in eight is large.
+            let length = if state >> 61 == 0 { 3000 } else { 100 };
+            // Who comes for the second time is let in.
+            cache.insert(number, vec![0; length]);
+            cache.insert(number, vec![0; length]);
+            most = most.max(cache.len());
+            assert!(number < 10_000 || cache.len() * 2 > most, "{} of {most}", cache.len());
+        }
     }
 
     #[test]

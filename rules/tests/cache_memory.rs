@@ -2,6 +2,7 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::hash::RandomState;
+use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use token_auth_rules::cache::{Cache, HeapSize};
@@ -66,14 +67,28 @@ fn a_cache_takes_no_more_memory_than_it_was_given() {
         (8 << 20, 4000..20_000),
         (50_000, 0..40_000),
     ] {
-        let before = ALLOCATED.load(Relaxed);
-        MOST.store(before, Relaxed);
-        let mut cache = Cache::new(room, 600, RandomState::new());
-        let mut state = 1_u64;
-        for number in 0..200_000_u64 {
+        fill(room, &[lengths]);
+    }
+    // Few large entries after many small ones, and the other way round. In one test, because all of the process is counted.
+    for room in [1 << 20, 8 << 20] {
+        fill(room, &[16..17, 9000..9001]);
+        fill(room, &[16..17, 1000..2000, 8000..9000, 16..17]);
+    }
+}
+
+/// Puts many values of these lengths there, one range after the other.
+fn fill(room: usize, phases: &[Range<usize>]) {
+    let before = ALLOCATED.load(Relaxed);
+    let mut cache = Cache::new(room, 600, RandomState::new());
+    let mut state = 1_u64;
+    let mut number = 0_u64;
+    for lengths in phases {
+        MOST.store(ALLOCATED.load(Relaxed), Relaxed);
+        for _ in 0..200_000 {
+            number += 1;
             state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
             // Some come again.
-            let number = if state >> 62 == 0 { state >> 50 } else { number };
+            let number = if state >> 62 == 0 { number.saturating_sub(state >> 50) } else { number };
             let mut key = [0; 32];
             key[..8].copy_from_slice(&number.to_ne_bytes());
             let length = lengths.start + (state >> 20) as usize % lengths.len();
@@ -83,9 +98,9 @@ fn a_cache_takes_no_more_memory_than_it_was_given() {
         }
         let most = MOST.load(Relaxed) - before;
         // What is being put there is in nobody's account yet.
-        assert!(most <= room + lengths.end, "{most} bytes of {room} for values of {lengths:?}");
-        assert!(most * 3 > room, "only {most} bytes of {room} were used, for values of {lengths:?}");
-        drop(cache);
-        assert_eq!(ALLOCATED.load(Relaxed), before);
+        assert!(most <= room + lengths.end, "{most} bytes of {room} for {lengths:?} of {phases:?}");
+        assert!(most * 3 > room, "only {most} bytes of {room} were used, for {lengths:?} of {phases:?}");
     }
+    drop(cache);
+    assert_eq!(ALLOCATED.load(Relaxed), before);
 }

@@ -92,7 +92,8 @@ impl<const COLUMNS: usize> Formed<COLUMNS> {
         };
         let mut datums = [pg_sys::Datum::null(); COLUMNS];
         let mut nulls = [true; COLUMNS];
-        // SAFETY: the row has columns of these types, and is only read. It is there until the new one is formed, a copy.
+        // SAFETY: the row has columns of these types, and is only read. It is there until the new one is formed, a copy. The
+        // assertion above has looked at each place: under the guard a panic would end the process.
         let row = unsafe {
             pg_sys::ffi::pg_guard_ffi_boundary(|| {
                 let tupdesc = description(row_type);

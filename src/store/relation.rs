@@ -15,7 +15,7 @@ use super::value::Kept;
 const ACCESS_SHARE: pg_sys::LOCKMODE = pg_sys::AccessShareLock as pg_sys::LOCKMODE;
 
 /// PostgreSQL's functions as they are, for several of them under one guard. None of what is between them has anything to
-/// drop, because an error of PostgreSQL jumps over it.
+/// drop, because an error of PostgreSQL jumps over it, and none of it panics, because that would end the process.
 mod plain {
     use super::pg_sys;
     use std::ffi::c_int;

@@ -48,7 +48,9 @@ impl FreshSnapshot {
             let snapshot = &*self.0;
             let count = snapshot.xcnt as usize + snapshot.subxcnt.max(0) as usize;
             // One's own subtransactions are in no snapshot of one's own, and others' only as long as they are few.
-            let is_complete = !snapshot.suboverflowed && !server::has_written() && (1..=MOST_RUNNING).contains(&count);
+            let is_complete = !snapshot.suboverflowed && !server::has_written();
+            // Where none runs, the first to run is the first to come, which says all.
+            let has_list = is_complete && (1..=MOST_RUNNING).contains(&count);
             let running = || {
                 // During recovery all are in the second one.
                 let transactions = slice(snapshot.xip, snapshot.xcnt as usize);
@@ -58,7 +60,7 @@ impl FreshSnapshot {
             Moment {
                 first_running: complete(snapshot.xmin),
                 first_to_come: complete(snapshot.xmax),
-                running: is_complete.then(running),
+                running: has_list.then(running),
             }
         }
     }

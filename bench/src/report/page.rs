@@ -133,7 +133,7 @@ fn more_connections(bench: &Bench) -> String {
         "## More connections
 
 Over a socket, a second. Each backend remembers for itself, so here {} tokens are hot, and their warm-up is longer
-where there are more connections. With one connection client and backend take turns, and each has to wake the other: on a
+where there are more connections. What many backends remember does not stay in the processors' caches. With one connection client and backend take turns, and each has to wake the other: on a
 virtual machine that may take longer than all the rest, and varies.
 
 {}

@@ -95,15 +95,22 @@ EXPLAIN (COSTS OFF) SELECT count(*) FROM regress.requests WHERE (token_auth.veri
 ROLLBACK;
 
 -- However PostgreSQL has stored what is asked about, and what is answered: short, compressed, and elsewhere.
-CREATE TABLE regress.stored (kind text, secret text, scope text, domain text);
-ALTER TABLE regress.stored ALTER secret SET STORAGE EXTERNAL;
+SELECT domain_id FROM token_auth.create_domain(1, repeat('a', 250));
+CREATE TABLE regress.stored (kind text, filler text, secret text, scope text, domain text) WITH (toast_tuple_target = 128);
+ALTER TABLE regress.stored ALTER filler SET STORAGE PLAIN, ALTER scope SET STORAGE MAIN, ALTER domain SET STORAGE MAIN;
 INSERT INTO regress.stored VALUES
-    ('short', :'one', 'email:send', 'acme.example'),
-    ('compressed domain', :'one', 'email:send', repeat('x', 100000)),
-    ('secret elsewhere', repeat('y', 100000), 'email:send', 'acme.example');
-SELECT s.kind, v.code FROM regress.stored AS s, token_auth.verify_token(s.secret, s.scope, s.domain) AS v;
-SELECT secret AS stout FROM token_auth.create_token(1, 'stout', '{email:read}', all_domains => true,
-    metadata => jsonb_build_object('note', repeat('x', 8000))) \gset
-SELECT call, v.code, v.domain_id, v.name, length(v.metadata ->> 'note') AS length
+    ('short', '', :'all', 'email:read', 'acme.example'),
+    ('compressed', repeat('f', 3000), :'all', repeat('e', 200) || ':read', repeat('a', 250));
+ALTER TABLE regress.stored ALTER secret SET STORAGE EXTERNAL;
+INSERT INTO regress.stored VALUES ('elsewhere', repeat('f', 3000), :'all', 'email:read', 'acme.example');
+SELECT s.kind, num_nonnulls(pg_column_compression(s.domain), pg_column_compression(s.scope)) AS compressed, v.code, v.domain_id, v.name
+  FROM regress.stored AS s, token_auth.verify_token(s.secret, s.scope, s.domain) AS v;
+SELECT pg_relation_size(reltoastrelid) > 0 AS "is elsewhere" FROM pg_class WHERE oid = 'regress.stored'::regclass;
+
+CREATE TABLE regress.note AS
+    SELECT jsonb_build_object('note', string_agg(encode(sha256(n::text::bytea), 'hex'), '')) AS metadata FROM generate_series(1, 120) AS n;
+SELECT secret AS stout FROM regress.note, token_auth.create_token(1, 'stout', '{email:read}', all_domains => true, metadata => metadata) \gset
+SELECT pg_relation_size(reltoastrelid) > 0 AS "is elsewhere" FROM pg_class WHERE oid = 'token_auth.token'::regclass;
+SELECT call, v.code, v.domain_id, v.name, v.metadata = (SELECT metadata FROM regress.note) AS "is the same"
   FROM (VALUES (1, 'email:read', NULL), (2, 'email:read', NULL), (3, 'email:send', NULL), (4, 'email:read', 'acme.example')) AS asked (call, scope, domain),
        token_auth.verify_token(:'stout', asked.scope, asked.domain) AS v;
