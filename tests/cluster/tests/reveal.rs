@@ -248,12 +248,12 @@ fn revealing_works_on_a_hot_standby_that_has_the_key_file() {
 
     standby.write_sealing_keys(KEY, 0o600);
     db.run("UPDATE token_auth.profile SET can_reveal = false WHERE name = 'vault'", &[]);
-    let mut refusal = None;
     wait_until("the end of revealing on the standby", seconds(30), || {
-        refusal = copy.query(REVEAL, &[&token.id]).err().map(|error| cluster::refusal(&error));
-        refusal.is_some()
+        let refusal = copy.query(REVEAL, &[&token.id]).err().map(|error| cluster::refusal(&error).code);
+        // A standby has no locks to wait for: a call in the midst of the replay may find the copy gone under the old profile.
+        assert!(matches!(refusal.as_deref(), None | Some("55000" | "42501")), "{refusal:?}");
+        refusal.as_deref() == Some("42501")
     });
-    assert_eq!(refusal.expect("a refusal").code, "42501");
 }
 
 /// A database whose secrets can be revealed, with an account in it.
