@@ -5,21 +5,21 @@ CREATE FUNCTION token_auth.is_name(name text) RETURNS bool
     AS 'MODULE_PATHNAME', 'is_name_wrapper';
 
 COMMENT ON FUNCTION token_auth.is_name(text) IS
-'Whether a text is a name: not blank, at most 255 characters, no control character. NULL for NULL. Used by CHECK constraints.';
+'Whether a text is a name: at most 255 characters, at least one that can be seen, no control character. NULL for NULL. Used by CHECK constraints.';
 
 CREATE FUNCTION token_auth.are_scopes(scopes text[]) RETURNS bool
     LANGUAGE c IMMUTABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'are_scopes_wrapper';
 
 COMMENT ON FUNCTION token_auth.are_scopes(text[]) IS
-'Whether each element is a scope that can be granted: resource:action, with * allowed on either side, or * alone. NULL for NULL. Used by CHECK constraints.';
+'Whether each element is a scope that can be granted (resource:action, with * allowed on either side, or * alone), and there are at most 256. NULL for NULL. Used by CHECK constraints.';
 
 CREATE FUNCTION token_auth.are_actions(actions text[]) RETURNS bool
     LANGUAGE c IMMUTABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'are_actions_wrapper';
 
 COMMENT ON FUNCTION token_auth.are_actions(text[]) IS
-'Whether each element is an action of a scope, spelt out (full, not *), of at most 64 bytes, and none is there twice. NULL for NULL. Used by CHECK constraints.';
+'Whether each element is an action of a scope, spelt out (full, not *), of at most 64 bytes, none is there twice, and there are at most 256. NULL for NULL. Used by CHECK constraints.';
 
 -- '1 month -29 days' compares as more than nothing, and is less than nothing in a February.
 CREATE FUNCTION token_auth.is_not_negative(span interval) RETURNS bool

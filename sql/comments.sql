@@ -49,7 +49,7 @@ COMMENT ON CONSTRAINT token_created_by_is_name ON token_auth.token IS 'A name: a
 COMMENT ON CONSTRAINT token_created_at_finite ON token_auth.token IS 'A lifetime is reckoned from it';
 COMMENT ON CONSTRAINT token_metadata_size ON token_auth.token IS 'At most 8192 bytes as text: every answer of verify_token has it';
 COMMENT ON INDEX token_auth.token_domain_id_idx IS 'For the guard of the last token, and for the deletion of a domain';
-COMMENT ON INDEX token_auth.token_expires_at_idx IS 'For the worker';
+COMMENT ON INDEX token_auth.token_expires_at_id_idx IS 'For the worker';
 COMMENT ON SEQUENCE token_auth.token_id_seq IS 'Ids of tokens. While it was never used, the worker takes the tokens for those of a restore that is under way';
 COMMENT ON TRIGGER keep_id ON token_auth.token IS 'An id never changes';
 COMMENT ON TRIGGER keep_account_id ON token_auth.token IS 'A token never changes its account';

@@ -3,14 +3,14 @@
 -- ends or moves, so removing what expired costs nothing, and they are deferrable like a constraint.
 
 CREATE FUNCTION token_auth.keep_last_token() RETURNS trigger
-    LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    LANGUAGE c
     AS 'MODULE_PATHNAME', 'keep_last_token_wrapper';
 
 COMMENT ON FUNCTION token_auth.keep_last_token() IS
 'Constraint trigger: refuses to end the last live token of a domain (23001; 40001 where a transaction above READ COMMITTED still sees another one).';
 
 CREATE FUNCTION token_auth.keep_last_tokens_on_truncate() RETURNS trigger
-    LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    LANGUAGE c
     AS 'MODULE_PATHNAME', 'keep_last_tokens_on_truncate_wrapper';
 
 COMMENT ON FUNCTION token_auth.keep_last_tokens_on_truncate() IS

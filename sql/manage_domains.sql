@@ -7,7 +7,7 @@ CREATE FUNCTION token_auth.create_domain(
     OUT token_id bigint,
     OUT secret text
 )
-    LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    LANGUAGE c
     AS 'MODULE_PATHNAME', 'create_domain_wrapper';
 
 COMMENT ON FUNCTION token_auth.create_domain(bigint, text) IS
@@ -17,7 +17,7 @@ Result: the domain''s id, the token''s id and its secret, which is shown here an
 Errors: 22023 for a NULL account_id or name, a bad name; 22021 for text that is not UTF-8; P0002 for an unknown id; 42501 for a caller who may not manage here; 23505 for a name that is taken; 55000 or F0000 where the profile says can_reveal and token_auth.sealing_key_file gives no key.';
 
 CREATE FUNCTION token_auth.rename_domain(id bigint, name text, account_id bigint DEFAULT NULL) RETURNS void
-    LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    LANGUAGE c
     AS 'MODULE_PATHNAME', 'rename_domain_wrapper';
 
 COMMENT ON FUNCTION token_auth.rename_domain(bigint, text, bigint) IS
@@ -26,7 +26,7 @@ name: at most 255 characters, not blank, without control characters, unique in t
 Errors: 22023 for a NULL id or name, a bad name; 22021 for text that is not UTF-8; P0002 for an unknown id; 42501 for a caller who may not manage here; 23505 for a name that is taken.';
 
 CREATE FUNCTION token_auth.set_domain_verified(id bigint, verified bool, account_id bigint DEFAULT NULL) RETURNS void
-    LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    LANGUAGE c
     AS 'MODULE_PATHNAME', 'set_domain_verified_wrapper';
 
 COMMENT ON FUNCTION token_auth.set_domain_verified(bigint, bool, bigint) IS
@@ -35,10 +35,10 @@ account_id: when given, an id of another account is unknown.
 Errors: 22023 for a NULL id or verified; P0002 for an unknown id; 42501 for a caller who may not manage here.';
 
 CREATE FUNCTION token_auth.delete_domain(id bigint, account_id bigint DEFAULT NULL) RETURNS void
-    LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    LANGUAGE c
     AS 'MODULE_PATHNAME', 'delete_domain_wrapper';
 
 COMMENT ON FUNCTION token_auth.delete_domain(bigint, bigint) IS
 'Deletes a domain, with the tokens whose home it is and the access that others have to it, at once and for ever.
 account_id: when given, an id of another account is unknown.
-Errors: 22023 for a NULL id; P0002 for an unknown id; 42501 for a caller who may not manage here.';
+Errors: 22023 for a NULL id; P0002 for an unknown id; 42501 for a caller who may not manage here; 23503 where rows of another table refer to what would go.';

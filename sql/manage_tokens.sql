@@ -14,7 +14,7 @@ CREATE FUNCTION token_auth.create_token(
     OUT hint text,
     OUT expires_at timestamptz
 )
-    LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    LANGUAGE c
     AS 'MODULE_PATHNAME', 'create_token_wrapper';
 
 COMMENT ON FUNCTION token_auth.create_token(bigint, text, text[], text, bool, timestamptz, jsonb) IS
@@ -32,7 +32,7 @@ CREATE FUNCTION token_auth.grant_access(
     all_domains bool DEFAULT false,
     account_id bigint DEFAULT NULL
 ) RETURNS void
-    LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    LANGUAGE c
     AS 'MODULE_PATHNAME', 'grant_access_wrapper';
 
 COMMENT ON FUNCTION token_auth.grant_access(bigint, text[], text, bool, bigint) IS
@@ -46,7 +46,7 @@ CREATE FUNCTION token_auth.revoke_access(
     all_domains bool DEFAULT false,
     account_id bigint DEFAULT NULL
 ) RETURNS void
-    LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    LANGUAGE c
     AS 'MODULE_PATHNAME', 'revoke_access_wrapper';
 
 COMMENT ON FUNCTION token_auth.revoke_access(bigint, text, bool, bigint) IS
@@ -66,7 +66,7 @@ CREATE FUNCTION token_auth.reset_token(
     OUT expires_at timestamptz,
     OUT previous_expires_at timestamptz
 )
-    LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    LANGUAGE c
     AS 'MODULE_PATHNAME', 'reset_token_wrapper';
 
 COMMENT ON FUNCTION token_auth.reset_token(bigint, interval, timestamptz, bigint) IS
@@ -76,7 +76,7 @@ Result: the new token, with its secret, which is shown here and never again, and
 Errors: 22023 for a NULL token_id, a grace that is negative, infinite or too long, an expiry in the past; P0002 for an unknown id; 42501 for a caller who may not manage here and under a profile without can_reset, or for an expiry without can_expire; 55000 for a token that was reset or has expired; 55000 or F0000 where the profile says can_reveal and token_auth.sealing_key_file gives no key.';
 
 CREATE FUNCTION token_auth.pause_token(id bigint, account_id bigint DEFAULT NULL) RETURNS void
-    LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    LANGUAGE c
     AS 'MODULE_PATHNAME', 'pause_token_wrapper';
 
 COMMENT ON FUNCTION token_auth.pause_token(bigint, bigint) IS
@@ -85,7 +85,7 @@ account_id: when given, an id of another account is unknown.
 Errors: 22023 for a NULL id; P0002 for an unknown id; 42501 for a caller who may not manage here and under a profile without can_pause.';
 
 CREATE FUNCTION token_auth.resume_token(id bigint, account_id bigint DEFAULT NULL) RETURNS void
-    LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    LANGUAGE c
     AS 'MODULE_PATHNAME', 'resume_token_wrapper';
 
 COMMENT ON FUNCTION token_auth.resume_token(bigint, bigint) IS
@@ -94,7 +94,7 @@ account_id: when given, an id of another account is unknown.
 Errors: 22023 for a NULL id; P0002 for an unknown id; 42501 for a caller who may not manage here.';
 
 CREATE FUNCTION token_auth.rename_token(id bigint, name text, account_id bigint DEFAULT NULL) RETURNS void
-    LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    LANGUAGE c
     AS 'MODULE_PATHNAME', 'rename_token_wrapper';
 
 COMMENT ON FUNCTION token_auth.rename_token(bigint, text, bigint) IS
@@ -103,7 +103,7 @@ name: at most 255 characters, not blank, without control characters. account_id:
 Errors: 22023 for a NULL id or name, a bad name; 22021 for text that is not UTF-8; P0002 for an unknown id; 42501 for a caller who may not manage here and under a profile without can_rename.';
 
 CREATE FUNCTION token_auth.set_token_expiry(id bigint, expires_at timestamptz, account_id bigint DEFAULT NULL) RETURNS void
-    LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    LANGUAGE c
     AS 'MODULE_PATHNAME', 'set_token_expiry_wrapper';
 
 COMMENT ON FUNCTION token_auth.set_token_expiry(bigint, timestamptz, bigint) IS
@@ -112,7 +112,7 @@ account_id: when given, an id of another account is unknown.
 Errors: 22023 for a NULL id, an expiry in the past; P0002 for an unknown id; 42501 for a caller who may not manage here and under a profile without can_expire, unless it is never; 55000 for a token that was reset or has expired.';
 
 CREATE FUNCTION token_auth.set_token_metadata(id bigint, metadata jsonb, account_id bigint DEFAULT NULL) RETURNS void
-    LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    LANGUAGE c
     AS 'MODULE_PATHNAME', 'set_token_metadata_wrapper';
 
 COMMENT ON FUNCTION token_auth.set_token_metadata(bigint, jsonb, bigint) IS
@@ -125,10 +125,10 @@ CREATE FUNCTION token_auth.delete_token(
     confirm_name text DEFAULT NULL,
     account_id bigint DEFAULT NULL
 ) RETURNS void
-    LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    LANGUAGE c
     AS 'MODULE_PATHNAME', 'delete_token_wrapper';
 
 COMMENT ON FUNCTION token_auth.delete_token(bigint, text, bigint) IS
 'Deletes a token, at once and for ever.
 confirm_name: the token''s name, to the letter; needed where the profile says confirms_delete. Where it is given, another one deletes nothing. account_id: when given, an id of another account is unknown.
-Errors: 22023 for a NULL id, a confirm_name that is not the name or is needed; 22021 for text that is not UTF-8; P0002 for an unknown id; 42501 for a caller who may not manage here; 23001 for the last live token of a domain where the profile keeps it; 40001 in its place where a transaction above READ COMMITTED still sees another one.';
+Errors: 22023 for a NULL id, a confirm_name that is not the name or is needed; 22021 for text that is not UTF-8; P0002 for an unknown id; 42501 for a caller who may not manage here; 23001 for the last live token of a domain where the profile keeps it; 40001 in its place where a transaction above READ COMMITTED still sees another one; 23503 where rows of another table refer to what would go.';

@@ -70,7 +70,7 @@ SELECT pg_catalog.pg_extension_config_dump('token_auth.profile_resource',
     'WHERE profile NOT IN (SELECT name FROM token_auth.profile WHERE builtin)');
 
 CREATE FUNCTION token_auth.protect_presets() RETURNS trigger
-    LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    LANGUAGE c
     AS 'MODULE_PATHNAME', 'protect_presets_wrapper';
 
 COMMENT ON FUNCTION token_auth.protect_presets() IS

@@ -1,7 +1,7 @@
 -- Secrets that can be revealed, where the profile says can_reveal.
 
 CREATE FUNCTION token_auth.reveal_token(id bigint, account_id bigint DEFAULT NULL) RETURNS text
-    LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    LANGUAGE c
     AS 'MODULE_PATHNAME', 'reveal_token_wrapper';
 
 COMMENT ON FUNCTION token_auth.reveal_token(bigint, bigint) IS
@@ -10,7 +10,7 @@ account_id: when given, an id of another account is unknown.
 Errors: 22023 for a NULL id; P0002 for an unknown id; 42501 under a profile without can_reveal, and for a caller who may not manage here; 55000 for a token without a sealed copy, without a key file, and for a copy sealed under a key that it does not have; F0000 for a key file that cannot be used; XX001 for a sealed copy that was changed or moved to another row.';
 
 CREATE FUNCTION token_auth.reseal_tokens(max_tokens bigint DEFAULT NULL) RETURNS bigint
-    LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    LANGUAGE c
     AS 'MODULE_PATHNAME', 'reseal_tokens_wrapper';
 
 COMMENT ON FUNCTION token_auth.reseal_tokens(bigint) IS
@@ -20,28 +20,28 @@ Errors: 22023 for a limit that is not greater than zero; 42501 in a transaction 
 
 -- Whoever changes a profile, or the profile of an account, by whatever means: what may not be revealed is not kept.
 CREATE FUNCTION token_auth.erase_sealed_of_profile() RETURNS trigger
-    LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    LANGUAGE c
     AS 'MODULE_PATHNAME', 'erase_sealed_of_profile_wrapper';
 
 COMMENT ON FUNCTION token_auth.erase_sealed_of_profile() IS
 'Trigger: erases the sealed copies of a profile''s tokens after it lost can_reveal.';
 
 CREATE FUNCTION token_auth.erase_sealed_of_account() RETURNS trigger
-    LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    LANGUAGE c
     AS 'MODULE_PATHNAME', 'erase_sealed_of_account_wrapper';
 
 COMMENT ON FUNCTION token_auth.erase_sealed_of_account() IS
 'Trigger: erases the sealed copies of an account''s tokens after it got a profile without can_reveal.';
 
 CREATE FUNCTION token_auth.lock_profile_first() RETURNS trigger
-    LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    LANGUAGE c
     AS 'MODULE_PATHNAME', 'lock_profile_first_wrapper';
 
 COMMENT ON FUNCTION token_auth.lock_profile_first() IS
 'Trigger: waits for accounts that are on their way to a profile which is about to lose can_reveal.';
 
 CREATE FUNCTION token_auth.lock_account_first() RETURNS trigger
-    LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    LANGUAGE c
     AS 'MODULE_PATHNAME', 'lock_account_first_wrapper';
 
 COMMENT ON FUNCTION token_auth.lock_account_first() IS

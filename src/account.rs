@@ -4,11 +4,11 @@ use pgrx::pg_extern;
 
 use crate::arguments::{Text, new_name, required, text};
 use crate::authority::{self, Deed};
-use crate::error::{Error, answer, or_taken};
+use crate::error::{Error, answer, excerpt, or_referenced, or_taken};
 use crate::profile::Profile;
 use crate::store::server;
 use crate::store::statement::Statement;
-use crate::store::value::Jsonb;
+use crate::store::value::JsonbArgument;
 
 #[pg_extern(sql = false)]
 fn create_account(name: Text<'_>, profile: Text<'_>, metadata: Option<&[u8]>) -> i64 {
@@ -21,7 +21,7 @@ fn create_account(name: Text<'_>, profile: Text<'_>, metadata: Option<&[u8]>) ->
         let name = new_name(name, "name")?;
         authority::check_all_accounts("manage accounts")?;
         let profile = existing_profile(profile)?;
-        let metadata = metadata.map(|metadata| Jsonb(metadata.to_vec()));
+        let metadata = metadata.map(JsonbArgument);
         let id = INSERT.row(&[name.into(), profile.into(), metadata.into()], |row| row.must(1));
         id.ok_or_else(|| Error::Taken { what: "account", name: name.to_string() })
     })
@@ -56,7 +56,9 @@ fn rename_account(id: Option<i64>, name: Text<'_>, account_id: Option<i64>) {
     answer(|| {
         let name = new_name(name, "name")?;
         let account = Account::to_manage(id, account_id)?;
-        or_taken("account", name, || RENAME.run(&[account.id.into(), name.into()]))?;
+        or_taken("account", name, || {
+            or_referenced("account", account.id, || RENAME.run(&[account.id.into(), name.into()]))
+        })??;
         Ok(())
     })
 }
@@ -83,7 +85,7 @@ fn delete_account(id: Option<i64>, confirm_name: Text<'_>, account_id: Option<i6
         if confirm_name != account.name {
             return Err(Error::NotConfirmed { what: "account", id: account.id });
         }
-        DELETE.run(&[account.id.into()]);
+        or_referenced("account", account.id, || DELETE.run(&[account.id.into()]))?;
         Ok(())
     })
 }
@@ -237,5 +239,5 @@ fn existing_profile(profile: Text<'_>) -> Result<&str, Error> {
     static EXISTS: Statement = Statement::new("SELECT true FROM token_auth.profile WHERE name = $1 FOR KEY SHARE");
     let name = required(text(profile, "profile")?, "profile")?;
     let found = EXISTS.row(&[name.into()], |row| row.must::<bool>(1));
-    found.map(|_| name).ok_or_else(|| Error::NoProfile(name.to_string()))
+    found.map(|_| name).ok_or_else(|| Error::NoProfile(excerpt(name)))
 }

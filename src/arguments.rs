@@ -6,9 +6,9 @@
 use pgrx::Array;
 use pgrx::datum::TimestampWithTimeZone;
 use token_auth_rules::name;
-use token_auth_rules::scope::Scope;
+use token_auth_rules::scope::{self, Scope};
 
-use crate::error::{Error, MAX_METADATA, MAX_SCOPES};
+use crate::error::{Error, MAX_METADATA, MAX_SCOPES, excerpt};
 use crate::profile::Profile;
 use crate::store::server;
 use crate::store::statement::Statement;
@@ -21,9 +21,21 @@ pub fn required<T>(argument: Option<T>, what: &'static str) -> Result<T, Error> 
     argument.ok_or(Error::Null(what))
 }
 
-/// Text that may be NULL.
+/// Text that may be NULL. Of a text that is longer than any that is accepted, only the beginning is looked at, which is
+/// too long as well: nobody waits for a gigabyte.
 pub fn text<'a>(argument: Text<'a>, what: &'static str) -> Result<Option<&'a str>, Error> {
-    argument.map(|bytes| std::str::from_utf8(bytes).map_err(|_| Error::NotUtf8(what))).transpose()
+    const LONGEST: usize = 2048;
+    const _: () = assert!(LONGEST > 4 * name::MAX_LENGTH && LONGEST > scope::MAX_LENGTH);
+    let Some(bytes) = argument else { return Ok(None) };
+    let head = &bytes[..bytes.len().min(LONGEST)];
+    match str::from_utf8(head) {
+        Ok(text) => Ok(Some(text)),
+        // A character that is cut in two.
+        Err(error) if head.len() < bytes.len() && error.error_len().is_none() => {
+            Ok(str::from_utf8(&head[..error.valid_up_to()]).ok())
+        }
+        Err(_) => Err(Error::NotUtf8(what)),
+    }
 }
 
 /// A name that is given to something.
@@ -34,7 +46,7 @@ pub fn new_name<'a>(argument: Text<'a>, what: &'static str) -> Result<&'a str, E
 }
 
 pub fn check_name(name: &str, what: &'static str) -> Result<(), Error> {
-    name::check(name).map_err(|why| Error::BadName { what, name: name.to_string(), why })
+    name::check(name).map_err(|why| Error::BadName { what, name: excerpt(name), why })
 }
 
 /// Scopes to grant: in the grammar, known to the profile, each once, in the order given.
@@ -50,7 +62,7 @@ pub fn scopes(argument: Option<Array<'_, &[u8]>>, profile: &Profile) -> Result<V
     let mut scopes: Vec<String> = Vec::with_capacity(argument.len());
     for element in argument.iter() {
         let text = text(element, "scopes")?.ok_or(Error::NoScopes)?;
-        let scope = Scope::parse_grant(text).map_err(|why| Error::BadScope { scope: text.to_string(), why })?;
+        let scope = Scope::parse_grant(text).map_err(|why| Error::BadScope { scope: excerpt(text), why })?;
         profile.check_knows(text, &scope, &resources)?;
         if !scopes.iter().any(|held| held == text) {
             scopes.push(text.to_string());
@@ -62,7 +74,7 @@ pub fn scopes(argument: Option<Array<'_, &[u8]>>, profile: &Profile) -> Result<V
 /// A scope to ask for, or NULL.
 pub fn question<'a>(argument: Text<'a>) -> Result<Option<Scope<'a>>, Error> {
     text(argument, "scope")?
-        .map(|text| Scope::parse_question(text).map_err(|why| Error::BadScope { scope: text.to_string(), why }))
+        .map(|text| Scope::parse_question(text).map_err(|why| Error::BadScope { scope: excerpt(text), why }))
         .transpose()
 }
 
@@ -76,6 +88,10 @@ pub fn expiry(argument: Option<TimestampWithTimeZone>, profile: &Profile) -> Res
 /// A token's metadata, as the bytes of a jsonb.
 pub fn metadata(argument: &[u8]) -> Result<Jsonb, Error> {
     static SIZE: Statement = Statement::new("SELECT pg_catalog.octet_length($1::text)::bigint");
+    // A jsonb takes at most six times the bytes of its text: a number of one digit and a comma take twelve.
+    if argument.len() > 8 * MAX_METADATA {
+        return Err(Error::MetadataTooLarge(argument.len() as i64));
+    }
     let metadata = Jsonb(argument.to_vec());
     // The default, which is what most tokens have.
     if metadata.is_empty_object() {

@@ -152,11 +152,7 @@ impl Caller {
                 self.check_domains()?;
                 // The new domain is covered by access to every domain only.
                 let full = Access::new(None, ["*"]);
-                if coverage::covers(self.0.facts.access(), &[full]) {
-                    Ok(())
-                } else {
-                    self.lacks(Lacking::AccessOfDomainToken)
-                }
+                if self.covers(&[full]) { Ok(()) } else { self.lacks(Lacking::AccessOfDomainToken) }
             }
             Deed::CreateDomain => self.check_domains(),
             Deed::DeleteDomain(id) => {
@@ -187,10 +183,15 @@ impl Caller {
 
     /// `of` is the token that has this access, or `None` where it is about to be given.
     fn check_covers(&self, access: &[Access], of: Option<i64>) -> Result<(), Error> {
-        if coverage::covers(self.0.facts.access(), access) {
+        if self.covers(access) {
             return Ok(());
         }
         self.lacks(of.map_or(Lacking::AccessToGive, Lacking::AccessOf))
+    }
+
+    /// Whether it may all that this access lets a token do.
+    fn covers(&self, access: &[Access]) -> bool {
+        coverage::covers(self.0.facts.access(), access, server::check_for_interrupts)
     }
 
     fn may(&self, scope: &str, domain: Domain) -> bool {

@@ -7,7 +7,7 @@ use token_auth_rules::verdict::Access;
 use crate::account::Account;
 use crate::arguments::{Text, new_name, required, text};
 use crate::authority::{self, Deed};
-use crate::error::{Error, answer, or_taken};
+use crate::error::{Error, answer, excerpt, or_referenced, or_taken};
 use crate::issue::{NewToken, TokenName};
 use crate::store::record::Record;
 use crate::store::statement::Statement;
@@ -92,7 +92,7 @@ fn delete_domain(id: Option<i64>, account_id: Option<i64>) {
         LOCK.row(&[id.into()], |_| ()).ok_or(Error::NoDomainWithId(id))?;
         LOCK_TOKENS.latest_run(&[id.into()]);
         authority::check(&account, Deed::DeleteDomain(id))?;
-        DELETE.run(&[id.into()]);
+        or_referenced("domain", id, || DELETE.run(&[id.into()]))?;
         Ok(())
     })
 }
@@ -107,6 +107,6 @@ pub fn find(account_id: i64, name: Text<'_>) -> Result<Option<i64>, Error> {
     let Some(name) = text(name, "domain")? else { return Ok(None) };
     match FIND.row(&[account_id.into(), name::fold(name).into()], |row| row.must(1)) {
         Some(id) => Ok(Some(id)),
-        None => Err(Error::NoDomainNamed { name: name.to_string(), account_id }),
+        None => Err(Error::NoDomainNamed { name: excerpt(name), account_id }),
     }
 }

@@ -9,11 +9,14 @@
 //! The row that is changed is locked before the change and not after it: an UPDATE of no key lets FOR KEY SHARE pass, and
 //! who waits for the lock of an old version of the row gets it there, unseen by whoever locks the new one.
 
-use pgrx::{PgTrigger, pg_trigger};
+use pgrx::heap_tuple::PgHeapTuple;
+use pgrx::{PgTrigger, WhoAllocated, pg_trigger};
+use token_auth_rules::name;
 
 use crate::error::{Error, answer};
 use crate::protect::Outcome;
 use crate::store::statement::Statement;
+use crate::store::value::Given;
 
 /// BEFORE UPDATE of a profile that is about to lose `can_reveal`: waits for accounts that are on their way to it.
 #[pg_trigger(sql = false)]
@@ -21,7 +24,7 @@ fn lock_profile_first<'a>(trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
     static LOCK: Statement = Statement::new("SELECT true FROM token_auth.profile WHERE name = $1 FOR UPDATE");
     answer(|| {
         let old = trigger.old().ok_or(Error::NotOurTable)?;
-        let name: String = old.get_by_name("name").ok().flatten().ok_or(Error::NotOurTable)?;
+        let name = name_in(&old, "name")?;
         LOCK.latest_run(&[name.into()]);
         Ok(())
     });
@@ -48,7 +51,7 @@ fn erase_sealed_of_profile<'a>(trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
         Statement::new("SELECT id FROM token_auth.account WHERE profile = $1 ORDER BY id FOR UPDATE");
     answer(|| {
         let new = trigger.new().ok_or(Error::NotOurTable)?;
-        let profile: String = new.get_by_name("name").ok().flatten().ok_or(Error::NotOurTable)?;
+        let profile = name_in(&new, "name")?;
         let accounts: Vec<i64> = WAIT_FOR_MAKERS.latest_rows(&[profile.into()], |row| row.must(1));
         accounts.into_iter().for_each(erase);
         Ok(())
@@ -64,7 +67,7 @@ fn erase_sealed_of_account<'a>(trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
     answer(|| {
         let new = trigger.new().ok_or(Error::NotOurTable)?;
         let id: i64 = new.get_by_name("id").ok().flatten().ok_or(Error::NotOurTable)?;
-        let profile: String = new.get_by_name("profile").ok().flatten().ok_or(Error::NotOurTable)?;
+        let profile = name_in(&new, "profile")?;
         // The foreign key refuses a profile that does not exist.
         if CAN_REVEAL.latest_row(&[profile.into()], |row| row.must::<bool>(1)) == Some(false) {
             erase(id);
@@ -72,6 +75,12 @@ fn erase_sealed_of_account<'a>(trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
         Ok(())
     });
     Ok(None)
+}
+
+/// A column that a constraint keeps to names.
+fn name_in(row: &PgHeapTuple<'_, impl WhoAllocated>, column: &str) -> Result<String, Error> {
+    let text: Option<Given<'_>> = row.get_by_name(column).map_err(|_| Error::NotOurTable)?;
+    text.and_then(|Given(text)| name::from_bytes(text)).map(str::to_string).ok_or(Error::NotOurTable)
 }
 
 fn erase(account_id: i64) {

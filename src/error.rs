@@ -1,6 +1,8 @@
 //! Errors are part of the interface: this is the one place that gives each its SQLSTATE, message and hint.
 
-use std::panic::AssertUnwindSafe;
+use std::borrow::Cow;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe};
 
 use pgrx::pg_sys::panic::{CaughtError, ErrorReport};
 use pgrx::{PgLogLevel, PgSqlErrorCode, PgTryBuilder};
@@ -8,6 +10,8 @@ use token_auth_rules::name::{self, NameError};
 use token_auth_rules::scope::{self, ScopeError};
 use token_auth_rules::sealing::KeyFileError;
 use token_auth_rules::secret;
+
+use crate::store::error_fields::ErrorFields;
 
 /// The largest metadata of a token, in bytes of its text form. The table has the same limit as a constraint.
 pub const MAX_METADATA: usize = 8192;
@@ -24,7 +28,7 @@ pub enum Error {
     BadScope { scope: String, why: ScopeError },
     NoScopes,
     TooManyScopes(usize),
-    UnknownScope { scope: String, profile: String, known: Vec<String>, near: Vec<String> },
+    UnknownScope { scope: String, profile: String, known: Known, near: Vec<String> },
     NoDomain,
     DomainAndAllDomains,
     ExpiryInThePast,
@@ -33,6 +37,8 @@ pub enum Error {
     NotConfirmed { what: &'static str, id: i64 },
     Unconfirmed { profile: String, id: i64 },
     BadLimit,
+    // 55000
+    RoleHasMore { role: &'static str, what: String },
     // P0002
     NoAccount(i64),
     NoProfile(String),
@@ -41,6 +47,8 @@ pub enum Error {
     NoToken(i64),
     // 23505
     Taken { what: &'static str, name: String },
+    // 23503
+    Referenced { what: &'static str, id: i64, by: String, constraint: String },
     // 23001, or 40001 where the transaction's own snapshot still shows another token
     LastToken { domain: String, profile: String, retry: bool },
     LastTokenTruncated { domain: String, profile: String },
@@ -75,6 +83,21 @@ pub enum Error {
     NotOurTable,
     // 58030
     NoRandomness(String),
+}
+
+/// The scopes that a profile knows, as a hint lists them.
+#[derive(Debug)]
+pub struct Known {
+    pub listed: Vec<String>,
+    /// How many there are beside those.
+    pub more: usize,
+}
+
+impl fmt::Display for Known {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.listed.join(", "))?;
+        if self.more > 0 { write!(f, " and {} more", self.more) } else { Ok(()) }
+    }
 }
 
 /// What a token that acts has not.
@@ -174,8 +197,8 @@ impl Error {
                 ERRCODE_INVALID_PARAMETER_VALUE,
                 format!("profile {} does not know the scope {}", shown(profile), shown(scope)),
                 &match near.as_slice() {
-                    [] => format!("It knows *, {}.", listed(known)),
-                    near => format!("Did you mean {}? It knows *, {}.", near.join(" or "), listed(known)),
+                    [] => format!("It knows *, {known}."),
+                    near => format!("Did you mean {}? It knows *, {known}.", near.join(" or ")),
                 },
             ),
             Error::NoDomain => part(
@@ -247,6 +270,20 @@ impl Error {
                 ERRCODE_NO_DATA_FOUND,
                 format!("token {id} does not exist"),
                 "SELECT id, account_id, name FROM token_auth.tokens lists those that do; a given account_id must be its own.",
+            ),
+            Error::RoleHasMore { role, what } => part(
+                ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                format!("role {} exists, and has more than the extension gives it: {what}", shown(role)),
+                "token_auth acts as this role, so it must have no attribute and no membership in either direction: take \
+                 them away (REVOKE, ALTER ROLE), or drop the role.",
+            ),
+            Error::Referenced { what, id, by, constraint } => part(
+                ERRCODE_FOREIGN_KEY_VIOLATION,
+                format!(
+                    "rows of table {by} refer to {what} {id}, or to what goes with it (foreign key {})",
+                    shown(constraint)
+                ),
+                "Delete those rows first, or declare the foreign key with ON DELETE CASCADE or ON DELETE SET NULL.",
             ),
             Error::Taken { what, name } => {
                 part(ERRCODE_UNIQUE_VIOLATION, format!("{what} {} exists already", shown(name)), "Choose another name.")
@@ -452,9 +489,13 @@ impl Error {
 /// constraint was violated, without its DETAIL, where a failing row prints its digest.
 pub fn answer<T>(body: impl FnOnce() -> Result<T, Error>) -> T {
     let again = |error: CaughtError| -> Result<T, Error> {
+        let is_panic = matches!(error, CaughtError::RustPanic { .. });
         let (CaughtError::PostgresError(report)
         | CaughtError::ErrorReport(report)
         | CaughtError::RustPanic { ereport: report, .. }) = error;
+        if is_panic {
+            raise(internal(report.message()))
+        }
         raise(Parts {
             code: report.sql_error_code(),
             message: report.message().to_string(),
@@ -468,6 +509,16 @@ pub fn answer<T>(body: impl FnOnce() -> Result<T, Error>) -> T {
     }
 }
 
+/// What no input should bring about.
+fn internal(what: &str) -> Parts {
+    Parts {
+        code: PgSqlErrorCode::ERRCODE_INTERNAL_ERROR,
+        message: format!("internal error of token_auth: {}", redacted(what)),
+        detail: None,
+        hint: Some("Please report it, with what was done.".to_string()),
+    }
+}
+
 /// Whether a code is of the class 23, Integrity Constraint Violation: five characters of six bits each, the first of
 /// them lowest (`MAKE_SQLSTATE` in utils/elog.h).
 fn is_integrity_violation(code: PgSqlErrorCode) -> bool {
@@ -475,11 +526,39 @@ fn is_integrity_violation(code: PgSqlErrorCode) -> bool {
     code as i32 & CLASS == PgSqlErrorCode::ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION as i32 & CLASS
 }
 
-/// Runs an UPDATE that can violate no unique constraint but that on the name which it gives. The error has to end the
-/// function, since the statement that failed is not undone.
+/// Runs an UPDATE that gives something a name, which another one of ours may have. The error has to end the function, since
+/// the statement that failed is not undone.
 pub fn or_taken<T>(what: &'static str, name: &str, statement: impl FnOnce() -> T) -> Result<T, Error> {
+    or_error(statement, PgSqlErrorCode::ERRCODE_UNIQUE_VIOLATION, |fields| {
+        (fields.schema() == SCHEMA).then(|| Error::Taken { what, name: name.to_string() })
+    })
+}
+
+/// Runs a statement that deletes something to which rows of an application may refer. The error has to end the function.
+pub fn or_referenced<T>(what: &'static str, id: i64, statement: impl FnOnce() -> T) -> Result<T, Error> {
+    or_error(statement, PgSqlErrorCode::ERRCODE_FOREIGN_KEY_VIOLATION, |fields| {
+        (!fields.table().is_empty()).then(|| Error::Referenced {
+            what,
+            id,
+            by: format!("{}.{}", fields.schema(), fields.table()),
+            constraint: fields.constraint(),
+        })
+    })
+}
+
+const SCHEMA: &str = "token_auth";
+
+/// Runs a statement, and puts an error of ours in the place of one with this code where it is about what `ours` expects.
+fn or_error<T>(
+    statement: impl FnOnce() -> T,
+    code: PgSqlErrorCode,
+    ours: impl Fn(ErrorFields) -> Option<Error> + UnwindSafe + RefUnwindSafe,
+) -> Result<T, Error> {
     PgTryBuilder::new(AssertUnwindSafe(|| Ok(statement())))
-        .catch_when(PgSqlErrorCode::ERRCODE_UNIQUE_VIOLATION, |_| Err(Error::Taken { what, name: name.to_string() }))
+        .catch_when(code, |error| match ErrorFields::of_last_error().and_then(&ours) {
+            Some(ours) => Err(ours),
+            None => error.rethrow(),
+        })
         .execute()
 }
 
@@ -495,19 +574,37 @@ fn raise(parts: Parts) -> ! {
     unreachable!("reporting an ERROR does not return")
 }
 
-/// Scopes as a hint lists them: not more than a screen can hold.
-fn listed(scopes: &[String]) -> String {
-    const MOST: usize = 30;
-    match scopes.len().checked_sub(MOST) {
-        None | Some(0) => scopes.join(", "),
-        Some(more) => format!("{} and {more} more", scopes[..MOST].join(", ")),
-    }
+/// As much of a text as an error keeps: it may be as long as a caller likes.
+pub fn excerpt(text: &str) -> String {
+    head(text).into_owned()
 }
 
-/// A text as a message shows it: quoted, cut where it is long, with what would break a line made visible. Arguments get
-/// mixed up: what is a secret, a digest or a key in it is not shown.
+/// The beginning of a long text, up to the end of a word: half a secret would not be recognised as one.
+fn head(text: &str) -> Cow<'_, str> {
+    const LONGEST: usize = 1024;
+    if text.len() <= LONGEST {
+        return Cow::Borrowed(text);
+    }
+    let head = &text[..text.floor_char_boundary(LONGEST)];
+    let whole_words = head.rfind(char::is_whitespace).map_or(head, |end| &head[..end]);
+    Cow::Owned(format!("{whole_words}…"))
+}
+
+/// A text as a message shows it: quoted, cut where it is long, with what would break a line made visible.
 fn shown(text: &str) -> String {
     const LONGEST: usize = 80;
+    format!("\"{}\"", without_secrets(text, LONGEST))
+}
+
+/// A message of somebody else's code, as the log may have it.
+pub fn redacted(message: &str) -> String {
+    const LONGEST: usize = 200;
+    without_secrets(message, LONGEST)
+}
+
+/// Arguments get mixed up, and code of others may report what it saw: what is a secret, a digest or a key is not shown.
+fn without_secrets(text: &str, longest: usize) -> String {
+    let text = head(text);
     let words = text.split_inclusive(char::is_whitespace).map(|word| {
         let bare = word.trim_end();
         if secret::is_well_formed(bare.as_bytes()) {
@@ -521,13 +618,13 @@ fn shown(text: &str) -> String {
     let text: String = words.collect();
     let mut shown: String = text
         .chars()
-        .take(LONGEST)
+        .take(longest)
         .flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] })
         .collect();
-    if text.chars().nth(LONGEST).is_some() {
+    if text.chars().nth(longest).is_some() {
         shown.push('…');
     }
-    format!("\"{shown}\"")
+    shown
 }
 
 /// Whether a word can be a digest, a sealed copy or a key, as they are usually written.

@@ -14,6 +14,7 @@ use crate::store::identity::Identity;
 use crate::store::invalidation;
 use crate::store::record::Formed;
 use crate::store::relation::{Key, Row};
+use crate::store::server;
 use crate::store::snapshot::{FreshSnapshot, NextTransaction};
 use crate::store::value::{Instant, Jsonb, Kept, Octets, ShortText};
 use crate::tables::{DomainTable, Tables};
@@ -210,6 +211,10 @@ impl Reading {
         let mut probe = table.probe(&[Key::bigint(token_id)], &self.snapshot);
         let mut access = AccessRows::new();
         while let Some(row) = probe.next() {
+            // A token can have thousands of rows.
+            if !access.is_empty() {
+                server::check_for_interrupts();
+            }
             self.add(seen, &row);
             access.push(Access { domain_id: row.get(&columns.domain_id), scopes: row.must(&columns.scopes).0 });
         }
@@ -247,12 +252,17 @@ impl Reading {
     /// The domains of an account that can be within this reach. All of them come in the order of their folded names.
     pub fn domains(&self, account_id: i64, reach: &Reach) -> Vec<NamedDomain> {
         if !reach.everywhere {
-            return reach.domains.iter().filter_map(|id| self.domain_with_id(*id)).collect();
+            let find = |id: &i64| {
+                server::check_for_interrupts();
+                self.domain_with_id(*id)
+            };
+            return reach.domains.iter().filter_map(find).collect();
         }
         let (tables, table) = Tables::open(|tables| (tables.domain.oid, tables.domain.by_name));
         let mut probe = table.probe(&[Key::bigint(account_id)], &self.snapshot);
         let mut domains = Vec::new();
         while let Some(row) = probe.next() {
+            server::check_for_interrupts();
             domains.push(self.named(&tables.domain, &row));
         }
         domains

@@ -4,7 +4,7 @@ use pgrx::{pg_extern, warning};
 
 use crate::error::{Error, answer};
 use crate::store::{server, shared};
-use crate::worker;
+use crate::{roles, worker};
 
 /// Refuses a database whose encoding cannot carry what this library works with, and says so where no worker will run.
 #[pg_extern(sql = false)]
@@ -14,8 +14,16 @@ fn check_database() {
         if !["UTF8", "SQL_ASCII"].contains(&encoding.as_str()) {
             return Err(Error::Encoding(encoding));
         }
+        roles::make()?;
         if worker::is_registered() {
             shared::announce_installation();
+            if !worker::is_starting_or_running() {
+                warning!(
+                    "no launcher of token_auth runs: no worker removes expired tokens; raise max_worker_processes, which is {}, \
+                     and restart the server",
+                    server::max_worker_processes()
+                );
+            }
         } else {
             // Not a notice: PostgreSQL shows nothing less than a warning while an extension script runs.
             warning!(

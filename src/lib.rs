@@ -16,6 +16,7 @@ mod domain;
 mod erase;
 mod error;
 mod facts;
+mod health;
 mod install;
 mod issue;
 mod last_token;
@@ -23,6 +24,7 @@ mod memory;
 mod profile;
 mod protect;
 mod reset;
+mod roles;
 mod schema;
 mod sealing;
 mod session;
@@ -41,6 +43,7 @@ pgrx::pg_module_magic!(name, version);
 /// Called once by PostgreSQL when it loads the library: in the postmaster when it is preloaded, else in a backend.
 #[pgrx::pg_guard]
 pub extern "C-unwind" fn _PG_init() {
+    store::fault::report_no_backtraces();
     settings::define();
     store::error_detail::hide_from_now_on();
     store::invalidation::listen();

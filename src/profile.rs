@@ -6,7 +6,7 @@ use pgrx::datum::Interval;
 use token_auth_rules::catalogue::{self, Resource};
 use token_auth_rules::scope::Scope;
 
-use crate::error::Error;
+use crate::error::{Error, Known};
 use crate::store::statement::{Row, Statement};
 
 /// A profile, as far as the functions ask for it.
@@ -24,6 +24,9 @@ pub struct Profile {
     tokens_manage_tokens: bool,
     pub reset_grace: Interval,
 }
+
+/// A hint lists no more scopes than a screen can hold.
+const MOST_LISTED: usize = 30;
 
 impl Profile {
     /// Reads it from a row that has all columns of `token_auth.profile`, with its name as `profile`.
@@ -92,10 +95,10 @@ impl Profile {
         if catalogue::knows(resources, scope) {
             return Ok(());
         }
-        let known = resources
-            .iter()
-            .flat_map(|resource| resource.actions.iter().map(|action| format!("{}:{action}", resource.name)))
-            .collect();
+        let scopes =
+            || resources.iter().flat_map(|resource| resource.actions.iter().map(|action| (&resource.name, action)));
+        let listed = scopes().take(MOST_LISTED).map(|(resource, action)| format!("{resource}:{action}")).collect();
+        let known = Known { listed, more: scopes().skip(MOST_LISTED).count() };
         let near = catalogue::near(resources, scope);
         Err(Error::UnknownScope { scope: text.to_string(), profile: self.name.clone(), known, near })
     }

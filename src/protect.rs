@@ -2,10 +2,12 @@
 
 use pgrx::heap_tuple::PgHeapTuple;
 use pgrx::{AllocatedByPostgres, PgTrigger, pg_trigger};
+use token_auth_rules::name;
 
 use crate::error::{Error, answer};
 use crate::store::server;
 use crate::store::statement::Statement;
+use crate::store::value::Given;
 
 /// What a trigger function returns. It raises its errors itself.
 pub type Outcome<'a> = Result<Option<PgHeapTuple<'a, AllocatedByPostgres>>, std::convert::Infallible>;
@@ -35,9 +37,10 @@ fn protect_presets<'a>(trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
             return Err(Error::PresetsTruncated(trigger.table_name().map_err(|_| Error::NotOurTable)?));
         }
         for row in rows {
-            let name: Option<String> = row.get_by_name(&column).map_err(|_| Error::NotOurTable)?;
-            // NOT NULL refuses a row without a name.
-            let Some(name) = name else { continue };
+            let text: Option<Given<'_>> = row.get_by_name(&column).map_err(|_| Error::NotOurTable)?;
+            // A constraint refuses a row without a name, or with one that is none.
+            let Some(name) = text.and_then(|Given(text)| name::from_bytes(text)) else { continue };
+            let name = name.to_string();
             if IS_PRESET.latest_row(&[name.as_str().into()], |_| ()).is_some() {
                 return Err(Error::Preset(name));
             }

@@ -21,4 +21,5 @@ extension_sql_file!("../sql/session.sql", name = "session", requires = ["verify"
 extension_sql_file!("../sql/reveal.sql", name = "reveal", requires = ["session"]);
 extension_sql_file!("../sql/announce.sql", name = "announce", requires = ["reveal"]);
 extension_sql_file!("../sql/sweep.sql", name = "sweep", requires = ["announce"]);
-extension_sql_file!("../sql/privileges.sql", name = "privileges", requires = ["sweep"], finalize);
+extension_sql_file!("../sql/health.sql", name = "health", requires = ["sweep"]);
+extension_sql_file!("../sql/privileges.sql", name = "privileges", requires = ["health"], finalize);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
 
-use crate::store::{identity, server};
+use crate::store::{identity, server, text_setting};
 
 static ACTOR: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 static SWEEP_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(60);
@@ -17,13 +17,12 @@ static SEALING_KEY_FILE: GucSetting<Option<CString>> = GucSetting::<Option<CStri
 
 pub fn define() {
     // A superuser, or a role that was granted SET on it: whoever may set it says who acts.
-    GucRegistry::define_string_guc(
+    text_setting::define(
         c"token_auth.actor",
         c"Who manages tokens in this session, for the administrators of an account and for created_by.",
         c"Empty means session_user.",
         &ACTOR,
         GucContext::Suset,
-        GucFlags::default(),
     );
     GucRegistry::define_int_guc(
         c"token_auth.sweep_interval",

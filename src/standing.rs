@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 
 use token_auth_rules::name;
-use token_auth_rules::scope::Scope;
+use token_auth_rules::scope::{self, Scope};
 use token_auth_rules::sighting::Sighting;
 use token_auth_rules::verdict::{self, Domain, Reach};
 
@@ -86,6 +86,9 @@ impl Standing {
     pub fn allows(&mut self, scope: &[u8], domain: Option<&[u8]>) -> Option<bool> {
         let answers = Answers::about(&mut self.answers, scope, &self.token)?;
         let Some(name) = domain else { return Some(answers.reach.includes(Domain::Unnamed)) };
+        if !name::can_be(name) {
+            return Some(false);
+        }
         if let Some(allowed) = answers.by_name.get(name) {
             return Some(*allowed);
         }
@@ -158,7 +161,7 @@ impl Standing {
             return None;
         };
         self.renew(token, lasts);
-        self.is_good().then_some(found)
+        self.is_good().then(|| found)
     }
 
     /// Answers stay that are as good as they were. Each was right by itself.
@@ -182,6 +185,9 @@ impl Standing {
 
 /// `None` where that is nothing that can be asked about.
 fn question(scope: &[u8]) -> Option<Scope<'_>> {
+    if scope.len() > scope::MAX_LENGTH {
+        return None;
+    }
     Scope::parse_question(str::from_utf8(scope).ok()?).ok()
 }
 

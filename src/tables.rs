@@ -11,6 +11,7 @@ use crate::error::answer;
 use crate::store::invalidation::{self, RelationMark};
 use crate::store::record::Formed;
 use crate::store::relation::{self, Column, IndexedTable, Table};
+use crate::store::server;
 use crate::store::value::{Instant, Jsonb, Kept, Octets, Scopes};
 
 /// What facts are read from.
@@ -90,13 +91,31 @@ impl Tables {
     /// Opens a table and an index of it. What was found by name is looked at again once the table is locked: whatever
     /// replaces an index, such as REINDEX CONCURRENTLY, waits for that lock before it drops the old one.
     pub fn open(select: impl Fn(&Self) -> (pg_sys::Oid, pg_sys::Oid)) -> (Rc<Self>, IndexedTable) {
-        loop {
+        /// How often what was found is given up because something changed meanwhile.
+        const TIMES: usize = 10;
+        for _ in 0..TIMES {
             let tables = Self::now();
             let mark = RelationMark::now();
             let (table, index) = select(&tables);
             // Without a table the extension is gone, or there again: finding it says which.
             if let Some(table) = IndexedTable::open(table, index, || mark == RelationMark::now()) {
                 return (tables, table);
+            }
+        }
+        Self::open_under_lock(select)
+    }
+
+    /// The same where messages about changes never cease (`debug_discard_caches` sends one for each lookup): while the table
+    /// is locked, nobody changes what is found of it.
+    fn open_under_lock(select: impl Fn(&Self) -> (pg_sys::Oid, pg_sys::Oid)) -> (Rc<Self>, IndexedTable) {
+        loop {
+            server::check_for_interrupts();
+            let (table, _) = select(&Self::find());
+            let Some(_locked) = Table::open(table) else { continue };
+            let tables = Self::find();
+            let (same, index) = select(&tables);
+            if let Some(open) = (same == table).then(|| IndexedTable::open(table, index, || true)).flatten() {
+                return (Rc::new(tables), open);
             }
         }
     }

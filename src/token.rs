@@ -8,7 +8,7 @@ use crate::account::Account;
 use crate::arguments::{self, Text, new_name, required, text};
 use crate::authority::{self, Deed};
 use crate::domain;
-use crate::error::{Error, answer};
+use crate::error::{Error, answer, or_referenced};
 use crate::issue::{NewToken, TokenName};
 use crate::store::record::Record;
 use crate::store::server;
@@ -127,7 +127,7 @@ fn delete_token(id: Option<i64>, confirm_name: Text<'_>, account_id: Option<i64>
             }
             _ => {}
         }
-        DELETE.run(&[token.id.into()]);
+        or_referenced("token", token.id, || DELETE.run(&[token.id.into()]))?;
         Ok(())
     })
 }

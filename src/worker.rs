@@ -2,9 +2,13 @@
 //!
 //! The launcher is connected to no database. Each round it reads which databases there are and starts a worker in
 //! each; that worker looks whether the database has the extension, removes what is due for at most [`AT_A_TIME`], and
-//! ends. No process stays connected: DROP DATABASE waits five seconds for others to leave, and always finds a moment.
+//! ends. No process stays connected: DROP DATABASE waits five seconds for others to leave, and always finds a moment. A
+//! database with more to do than that gets another turn after the others had theirs.
+//!
+//! A worker deletes as the owner of our tables. Triggers of other tables that this sets off run as a role without any
+//! right, in a security-restricted operation.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::ffi::CStr;
 use std::time::{Duration, Instant};
 
@@ -14,29 +18,36 @@ use pgrx::bgworkers::{
 };
 use pgrx::{IntoDatum, log, pg_guard, pg_sys, warning};
 
+use crate::roles;
 use crate::settings;
 use crate::store::database_list::{self, Database};
+use crate::store::owner::UserSwitch;
 use crate::store::process::{self, Scratch};
 use crate::store::server;
-use crate::store::shared::{self, Report};
+use crate::store::shared::{self, Held, Outcome, Position, Report, Task, Why};
 use crate::store::statement::Statement;
-use crate::sweep::BATCH;
+use crate::sweep::{self, BATCH, Limits, Walk, counted};
 
 /// How long one worker works before it lets go of its database.
-const AT_A_TIME: Duration = Duration::from_millis(1500);
-/// How long one worker may take, come what may: a batch that takes longer is cancelled.
+const AT_A_TIME: Duration = Duration::from_millis(500);
+/// How long one worker may take, come what may: a token whose deletion takes longer stays.
 const AT_MOST: Duration = Duration::from_secs(2);
 /// How long the launcher waits for a worker before it ends it, should that not have happened by itself.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// The size of a worker's first batch. It doubles while batches are [`QUICK`], and where a first batch was cancelled the
-/// next worker begins with a fifth of it: what a token takes along is not known.
+/// How many tokens a worker deletes at once in the beginning. What a token takes along is not known.
 const FIRST_BATCH: i64 = 125;
-const QUICK: Duration = Duration::from_millis(100);
+/// How long it takes for several at once, until they are tried in smaller parts.
+const PART: Duration = Duration::from_millis(300);
 /// How long a database with more to do is left alone: DROP DATABASE looks for others ten times a second.
 const BETWEEN: Duration = Duration::from_millis(250);
 /// A database without the extension is looked at in one round of so many, and in each of so many rounds after the
 /// extension was created somewhere: the launcher cannot know where, nor when that commits.
 const ROUNDS_BETWEEN_LOOKS: u32 = 10;
+/// Tokens that cannot go, of which a round tries so many among the latest that are due, and so many of the others.
+const MOST_HELD: u32 = 1000;
+
+/// A token at which a worker had to be ended counts as so many of them: each takes [`PATIENCE`].
+const ENDED: u32 = 100;
 
 static REGISTERED: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
 
@@ -59,19 +70,40 @@ pub fn is_registered() -> bool {
     REGISTERED.load(std::sync::atomic::Ordering::Relaxed)
 }
 
+/// Whether the launcher runs. Where the server has just been started, it gets a moment to come up. Where the library was
+/// preloaded only.
+pub fn is_starting_or_running() -> bool {
+    const TIMES: u32 = 20;
+    const BETWEEN: Duration = Duration::from_millis(50);
+    (0..TIMES).any(|time| {
+        if time > 0 {
+            server::pause(BETWEEN);
+        }
+        shared::launcher_runs()
+    })
+}
+
 #[pg_guard]
 #[allow(unsafe_code, reason = "PostgreSQL finds the function by its name")]
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn token_auth_launcher_main(_argument: pg_sys::Datum) {
     BackgroundWorker::attach_signal_handlers(SignalWakeFlags::SIGHUP | SignalWakeFlags::SIGTERM);
     BackgroundWorker::connect_worker_to_spi(None, None);
+    shared::announce_launcher(process::id());
     let mut launcher = Launcher::default();
     let mut scratch = Scratch::new();
+    let mut round_began = None::<Instant>;
     loop {
-        let begin = Instant::now();
-        launcher.round(&mut scratch);
-        while let Some(left) = settings::sweep_interval().checked_sub(begin.elapsed()) {
-            sleep(left);
+        let left =
+            round_began.map_or(Duration::ZERO, |began| settings::sweep_interval().saturating_sub(began.elapsed()));
+        if left.is_zero() {
+            round_began = Some(Instant::now());
+            scratch.lend(|| launcher.begin_round());
+        }
+        match launcher.next_turn() {
+            Some(wait) if wait.is_zero() => scratch.lend(|| launcher.take_turn()),
+            Some(wait) => sleep(wait.min(left)),
+            None => sleep(left),
         }
     }
 }
@@ -90,10 +122,12 @@ fn sleep(time: Duration) {
 
 #[derive(Default)]
 struct Launcher {
+    /// The databases in which this round, or one before it, has something to do.
+    busy: Vec<Sweep>,
+    /// What is kept of a database from round to round.
+    known: HashMap<pg_sys::Oid, Known>,
     /// The databases that did not have the extension when they were looked at, and in how many rounds to look again.
     without_extension: HashMap<pg_sys::Oid, u32>,
-    /// How many tokens the next worker is to begin with, where that is fewer than usual: its last batch took too long.
-    smaller_batches: HashMap<pg_sys::Oid, i64>,
     /// It was reported that no background worker is free.
     is_short_of_workers: bool,
     /// How often the extension had been created when a round last began.
@@ -102,47 +136,106 @@ struct Launcher {
     look_everywhere: u32,
     /// The names in `token_auth.databases` that were reported as unknown already.
     reported: Vec<String>,
+    /// Removed since that was last told, and from how many databases.
+    removed: i64,
+    swept: i64,
+}
+
+/// A round in one database.
+struct Sweep {
+    database: Database,
+    /// When its next turn is.
+    at: Instant,
+    from: Position,
+    careful_until: Position,
+    /// Whether the latest tokens that are due were tried, and those that were left from another round have their turn.
+    is_among_the_others: bool,
+    removed: i64,
+    held: Held,
+    /// Of them, those of the part that the sweep is in.
+    held_in_part: u32,
+}
+
+#[derive(Clone, Copy)]
+struct Known {
+    /// How many tokens to delete at once.
+    size: i64,
+    /// Where to go on among the tokens that the last round did not try.
+    rest: Option<Position>,
+}
+
+impl Default for Known {
+    fn default() -> Self {
+        Self { size: FIRST_BATCH, rest: None }
+    }
 }
 
 impl Launcher {
-    fn round(&mut self, scratch: &mut Scratch) {
-        let mut to_do = self.databases_to_look_at();
-        let mut removed = 0;
-        let mut swept = HashSet::new();
-        while !to_do.is_empty() {
-            to_do.retain(|database| {
-                let size = self.smaller_batches.get(&database.oid).copied().unwrap_or(FIRST_BATCH);
-                let Some(report) = scratch.lend(|| run_worker(database, size)) else {
-                    if !self.is_short_of_workers {
-                        warning!("token_auth: no background worker is free; raise max_worker_processes");
-                    }
-                    self.is_short_of_workers = true;
-                    return false;
-                };
-                self.is_short_of_workers = false;
-                match report {
-                    Report::Nothing => drop(self.smaller_batches.insert(database.oid, (size / 5).max(1))),
-                    Report::More(_) => {}
-                    Report::Done(_) | Report::NoExtension => drop(self.smaller_batches.remove(&database.oid)),
-                }
-                if report == Report::NoExtension {
-                    self.without_extension.insert(database.oid, ROUNDS_BETWEEN_LOOKS);
-                }
-                if let Report::Done(count) | Report::More(count) = report
-                    && count > 0
-                {
-                    removed += count;
-                    swept.insert(database.oid);
-                }
-                matches!(report, Report::More(_))
-            });
-            if !to_do.is_empty() {
-                sleep(BETWEEN);
+    fn begin_round(&mut self) {
+        // Where a sweep takes longer than a round, each round tells what was done.
+        self.tell();
+        let databases = self.databases_to_look_at();
+        self.known.retain(|oid, _| databases.iter().any(|database| database.oid == *oid));
+        for database in databases {
+            if !self.busy.iter().any(|sweep| sweep.database.oid == database.oid) {
+                self.busy.push(Sweep::begin(database));
             }
         }
+    }
+
+    /// How long until the next turn; `None` where there is none in this round.
+    fn next_turn(&self) -> Option<Duration> {
+        let next = self.busy.iter().map(|sweep| sweep.at).min()?;
+        Some(next.saturating_duration_since(Instant::now()))
+    }
+
+    /// Whose turn it is has a worker for a while.
+    fn take_turn(&mut self) {
+        let Some(place) = (0..self.busy.len()).min_by_key(|place| self.busy[*place].at) else { return };
+        let mut sweep = self.busy.remove(place);
+        let known = self.known.entry(sweep.database.oid).or_default();
+        let task = Task {
+            from: sweep.from,
+            size: known.size,
+            careful_until: sweep.careful_until,
+            most_held: MOST_HELD - sweep.held_in_part.min(MOST_HELD),
+        };
+        let report = run_worker(&sweep.database, task);
+        if report.is_none() && !self.is_short_of_workers {
+            warning!("token_auth: no background worker is free; raise max_worker_processes");
+        }
+        self.is_short_of_workers = report.is_none();
+        if let Some(report) = report {
+            known.size = report.size;
+            if report.outcome == Outcome::NoExtension {
+                self.without_extension.insert(sweep.database.oid, ROUNDS_BETWEEN_LOOKS);
+            }
+            if sweep.takes_another_turn(&report, known) {
+                return self.busy.push(sweep);
+            }
+        }
+        self.end(&sweep);
+    }
+
+    fn end(&mut self, sweep: &Sweep) {
+        self.removed += sweep.removed;
+        self.swept += i64::from(sweep.removed > 0);
+        if sweep.held.count > 0 {
+            sweep::report(&sweep.held, Some(&sweep.database.name));
+        }
+        if self.busy.is_empty() {
+            self.tell();
+        }
+    }
+
+    fn tell(&mut self) {
+        for sweep in &mut self.busy {
+            self.swept += i64::from(sweep.removed > 0);
+            self.removed += std::mem::take(&mut sweep.removed);
+        }
+        let (removed, swept) = (std::mem::take(&mut self.removed), std::mem::take(&mut self.swept));
         if removed > 0 {
-            let databases = swept.len() as i64;
-            log!("token_auth: removed {} from {}", counted(removed, "expired token"), counted(databases, "database"));
+            log!("token_auth: removed {} from {}", counted(removed, "expired token"), counted(swept, "database"));
         }
     }
 
@@ -188,13 +281,63 @@ impl Launcher {
     }
 }
 
-fn counted(count: i64, thing: &str) -> String {
-    if count == 1 { format!("1 {thing}") } else { format!("{count} {thing}s") }
+impl Sweep {
+    fn begin(database: Database) -> Self {
+        Self {
+            database,
+            at: Instant::now(),
+            from: Position::TOP,
+            careful_until: Position::TOP,
+            is_among_the_others: false,
+            removed: 0,
+            held: Held::default(),
+            held_in_part: 0,
+        }
+    }
+
+    /// Takes in what a worker did, and returns whether there is more to do in this round.
+    ///
+    /// Tokens that cannot go must not keep the round from what can. It walks down from the latest expiry until it has met
+    /// [`MOST_HELD`] of them, and then from where the last round stopped, until it has met as many again.
+    fn takes_another_turn(&mut self, report: &Report, known: &mut Known) -> bool {
+        self.removed += report.removed;
+        self.held.add_all(&report.held);
+        self.held_in_part += report.held.count;
+        self.from = report.next;
+        self.at = Instant::now() + BETWEEN;
+        if let Some(attempt) = report.attempt {
+            // It had to be ended: neither a timeout nor a cancellation did it.
+            known.size = 1;
+            self.careful_until = attempt.last;
+            if attempt.size == 1 {
+                self.held.add(1, Why::Slow, "");
+                self.held_in_part += ENDED;
+                self.from = attempt.last;
+            }
+        }
+        if report.outcome == Outcome::Done {
+            known.rest = None;
+        }
+        if report.outcome != Outcome::More && report.attempt.is_none() {
+            return false;
+        }
+        if self.held_in_part < MOST_HELD {
+            return true;
+        }
+        if self.is_among_the_others {
+            known.rest = Some(self.from);
+            return false;
+        }
+        self.is_among_the_others = true;
+        self.held_in_part = 0;
+        self.from = known.rest.map_or(self.from, |rest| rest.min(self.from));
+        true
+    }
 }
 
 /// Runs a worker in a database to its end. `None` where no background worker is free.
-fn run_worker(database: &Database, size: i64) -> Option<Report> {
-    Report::clear();
+fn run_worker(database: &Database, task: Task) -> Option<Report> {
+    task.assign();
     BackgroundWorkerBuilder::new(&format!("token_auth worker for {}", database.name))
         .set_type("token_auth worker")
         .set_library("token_auth")
@@ -202,28 +345,12 @@ fn run_worker(database: &Database, size: i64) -> Option<Report> {
         .enable_spi_access()
         .set_start_time(BgWorkerStartTime::RecoveryFinished)
         .set_restart_time(None)
-        .set_argument(Task { database: database.oid, size }.encode().into_datum())
+        .set_argument(i64::from(database.oid.to_u32()).into_datum())
         .set_extra(&database.name[..database.name.floor_char_boundary(127)])
         .set_notify_pid(process::id())
         .load_dynamic()
         .ok()
         .map(wait_for)
-}
-
-/// What a worker is started with: its database, and the size of its first batch.
-struct Task {
-    database: pg_sys::Oid,
-    size: i64,
-}
-
-impl Task {
-    fn encode(self) -> i64 {
-        self.size << 32 | i64::from(self.database.to_u32())
-    }
-
-    fn decode(argument: i64) -> Self {
-        Self { database: pg_sys::Oid::from(argument as u32), size: argument >> 32 }
-    }
 }
 
 /// The postmaster sets our latch when the worker has ended.
@@ -251,41 +378,40 @@ fn wait_for(worker: DynamicBackgroundWorker) -> Report {
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn token_auth_worker_main(argument: pg_sys::Datum) {
     process::die_on_sigterm();
-    let Task { database, mut size } = Task::decode(argument.value() as i64);
-    BackgroundWorker::connect_worker_to_spi_by_oid(Some(database), None);
+    BackgroundWorker::connect_worker_to_spi_by_oid(Some(pg_sys::Oid::from(argument.value() as u32)), None);
     // This is a superuser's session, and the database's owner can have settings of his own for every session in it.
     process::be_bootstrap_superuser();
     for (name, value) in SETTINGS {
         server::set_for_this_process(name, value);
     }
     let begin = Instant::now();
-    let mut removed = 0;
-    while begin.elapsed() < AT_A_TIME {
-        let batch_begin = Instant::now();
-        match process::transaction(AT_MOST.saturating_sub(begin.elapsed()), move || remove_batch(size)) {
-            Ok(Batch::NoExtension) => return Report::NoExtension.send(),
-            Ok(Batch::BeingRestored) => {
-                let name = BackgroundWorker::get_extra();
-                log!("token_auth: expired tokens of database \"{name}\" stay until pg_restore has ended");
-                return Report::Done(removed).send();
-            }
-            Ok(Batch::Removed(gone)) => {
-                removed += gone;
-                if gone < size {
-                    return Report::Done(removed).send();
-                }
-                // Also for the case that the next batch is not quick enough.
-                Report::More(removed).send();
-            }
+    let limits = Limits { part: PART, last_begin: begin + AT_A_TIME, end: begin + AT_MOST, tell: Report::tell };
+    let task = Task::receive();
+    let mut report = Report::before(&task);
+    let outcome = loop {
+        let mut walk = Walk::from(report.next, report.size, task.careful_until);
+        match process::transaction(AT_MOST.saturating_sub(begin.elapsed()), || sweep_once(&mut walk, limits)) {
+            Ok(None) => {}
+            Ok(Some(outcome)) => break outcome,
             Err(reason) => {
                 let name = BackgroundWorker::get_extra();
                 return log!("token_auth: expired tokens of database \"{name}\" stay until the next round: {reason}");
             }
         }
-        if batch_begin.elapsed() < QUICK {
-            size = BATCH.min(2 * size);
+        report.removed += walk.removed;
+        report.held.add_all(&walk.held);
+        (report.next, report.size) = (walk.position(), walk.size);
+        report.outcome = Outcome::More;
+        // Also for the case that the next batch does not end.
+        report.send();
+        if walk.is_over() {
+            break Outcome::Done;
         }
-    }
+        if report.held.count >= task.most_held || begin.elapsed() >= AT_A_TIME {
+            break Outcome::More;
+        }
+    };
+    Report { outcome, ..report }.send()
 }
 
 /// What a worker's session must not take over from the database, and how long it waits for somebody's lock.
@@ -301,31 +427,40 @@ const SETTINGS: [(&CStr, &CStr); 9] = [
     (c"lock_timeout", c"500ms"),
 ];
 
-enum Batch {
-    NoExtension,
-    BeingRestored,
-    Removed(i64),
-}
-
-/// Removes one batch through the SQL function, which runs as the extension's owner.
-fn remove_batch(size: i64) -> Batch {
-    static SWEEP: Statement = Statement::new("SELECT token_auth.sweep($1)");
-    // pg_restore with several jobs may set the sequences, by which sweep() tells an unfinished restore, before it has
-    // brought back every row. Anybody can call his session so; those who may bring back tokens count.
-    static PG_RESTORE: Statement = Statement::new(
+/// Sweeps for one transaction. Returns why it did not, where the database is not to be swept now.
+fn sweep_once(walk: &mut Walk, limits: Limits) -> Option<Outcome> {
+    // pg_restore with several jobs may set the sequences, by which a sweep tells an unfinished restore, before it has
+    // brought back every row. Anybody can call his session so; those who may bring back tokens count. Only a superuser
+    // sees what other sessions are.
+    static PG_RESTORE: Statement = Statement::as_caller(
         "SELECT true
            FROM pg_catalog.pg_stat_activity
-          WHERE datname OPERATOR(pg_catalog.=) pg_catalog.current_database()
-            AND backend_type OPERATOR(pg_catalog.=) 'client backend'
-            AND application_name OPERATOR(pg_catalog.=) 'pg_restore'
+          WHERE datname = pg_catalog.current_database()
+            AND backend_type = 'client backend'
+            AND application_name = 'pg_restore'
             AND pg_catalog.has_table_privilege(usesysid, 'token_auth.token', 'INSERT')
           LIMIT 1",
     );
+    // A deferred trigger would fire at COMMIT, outside of the restricted operation.
+    static NOTHING_DEFERRED: Statement = Statement::as_caller("SET CONSTRAINTS ALL IMMEDIATE");
     if !server::has_extension() {
-        Batch::NoExtension
-    } else if PG_RESTORE.row(&[], |_| ()).is_some() {
-        Batch::BeingRestored
-    } else {
-        Batch::Removed(SWEEP.row(&[size.into()], |row| row.must(1)).unwrap_or_default())
+        return Some(Outcome::NoExtension);
     }
+    let name = BackgroundWorker::get_extra();
+    if PG_RESTORE.row(&[], |_| ()).is_some() {
+        log!("token_auth: expired tokens of database \"{name}\" stay until pg_restore has ended");
+        return Some(Outcome::NotNow);
+    }
+    let Some(role) = roles::worker() else {
+        warning!(
+            "token_auth: expired tokens of database \"{name}\" stay: the role {} is missing, or has rights",
+            roles::WORKER
+        );
+        return Some(Outcome::NotNow);
+    };
+    NOTHING_DEFERRED.run(&[]);
+    let _user = UserSwitch::to_restricted(role);
+    let count = BATCH.min(walk.size.max(FIRST_BATCH));
+    walk.batch(count, Some(limits));
+    None
 }

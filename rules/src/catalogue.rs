@@ -26,7 +26,12 @@ pub fn knows(resources: &[Resource], scope: &Scope<'_>) -> bool {
 /// What somebody may have meant who wrote a scope that [`knows`] refuses: scopes that it would let pass, of the resources
 /// whose names are nearest, those with the same action first. Empty where nothing is near.
 pub fn near(resources: &[Resource], scope: &Scope<'_>) -> Vec<String> {
+    /// In a list that is longer than people read, nobody looks for a slip of the pen.
+    const MOST: usize = 200;
     let Some(name) = scope.resource() else { return Vec::new() };
+    if resources.len() > MOST {
+        return Vec::new();
+    }
     let distance = |resource: &Resource| {
         // A resource under a listed one counts by its own parts, too: email.templates may be templates.
         let parts = name.split('.').chain([name]);

@@ -1,5 +1,7 @@
 //! Names: what is a name, and how tokens that nobody named are called.
 
+use unicode_width::UnicodeWidthChar as _;
+
 /// The longest name, in characters.
 pub const MAX_LENGTH: usize = 255;
 
@@ -11,12 +13,13 @@ pub enum NameError {
     ControlCharacter,
 }
 
-/// Whether `text` is a name: not blank, at most [`MAX_LENGTH`] characters, no control character.
+/// Whether `text` is a name: not blank, at most [`MAX_LENGTH`] characters, no control character. A name in which nothing
+/// can be seen is blank.
 pub fn check(text: &str) -> Result<(), NameError> {
     // A character is 4 bytes at most: no need to count the characters of a megabyte.
     if text.len() > 4 * MAX_LENGTH || text.chars().count() > MAX_LENGTH {
         Err(NameError::TooLong)
-    } else if text.trim().is_empty() {
+    } else if text.chars().all(is_invisible) {
         Err(NameError::Blank)
     } else if text.chars().any(char::is_control) {
         Err(NameError::ControlCharacter)
@@ -25,15 +28,31 @@ pub fn check(text: &str) -> Result<(), NameError> {
     }
 }
 
+/// Whether a character takes no place, or an empty one: spaces, zero-width and bidirectional control characters, and marks
+/// that need another character to sit on.
+fn is_invisible(c: char) -> bool {
+    // Two that have a width and no ink: U+115F HANGUL CHOSEONG FILLER, U+2800 BRAILLE PATTERN BLANK.
+    c.is_whitespace() || c.width() == Some(0) || matches!(c, '\u{115f}' | '\u{2800}')
+}
+
 /// The form under which domain names are compared: ASCII letters in lower case, as `lower(name COLLATE "C")` has it.
 pub fn fold(domain: &str) -> String {
     domain.to_ascii_lowercase()
 }
 
-/// The same of what somebody asks about, or `None` where that cannot be a name: it is no UTF-8, or too long.
+/// Whether a text is short enough for a name. Whatever is asked about is as long as a caller likes.
+pub fn can_be(text: &[u8]) -> bool {
+    text.len() <= 4 * MAX_LENGTH
+}
+
+/// Text that may be a name, or `None` where it is too long for one, or no UTF-8.
+pub fn from_bytes(text: &[u8]) -> Option<&str> {
+    if can_be(text) { str::from_utf8(text).ok() } else { None }
+}
+
+/// The folded form of what somebody asks about, or `None` where that cannot be a name: it is no UTF-8, or too long.
 pub fn folded(domain: &[u8]) -> Option<String> {
-    let fits = domain.len() <= 4 * MAX_LENGTH;
-    fits.then(|| str::from_utf8(domain).ok().map(fold)).flatten()
+    from_bytes(domain).map(fold)
 }
 
 /// The name of the token that a new domain brings: `<domain> token <id>`.
@@ -78,6 +97,31 @@ mod tests {
         assert_eq!(check("Ünïcode ✓"), Ok(()));
         for blank in ["", " ", "\t", "\u{a0}\u{3000}"] {
             assert_eq!(check(blank), Err(NameError::Blank), "{blank:?}");
+        }
+        for invisible in [
+            "\u{200b}",
+            "\u{200c}\u{200d}",
+            "\u{2060}",
+            "\u{feff}",
+            "\u{ad}",
+            "\u{34f}",
+            "\u{180e}",
+            "\u{e0001}\u{e0020}",
+            "\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}",
+            "\u{2066}\u{2067}\u{2068}\u{2069}",
+            "\u{200e}\u{200f}\u{61c}",
+            "\u{fe0f}",
+            "\u{301}",
+            "\u{3164}",
+            "\u{ffa0}",
+            "\u{115f}\u{1160}",
+            "\u{2800}",
+            " \u{200b}\u{a0}",
+        ] {
+            assert_eq!(check(invisible), Err(NameError::Blank), "{invisible:?}");
+        }
+        for visible in ["a\u{200b}", "\u{200f}שלום", "क्‍ष", "👩‍💻", "é", "e\u{301}"] {
+            assert_eq!(check(visible), Ok(()), "{visible:?}");
         }
         for control in ["a\nb", "a\0", "a\u{7f}", "a\u{85}b", "\u{1b}[31mred"] {
             assert_eq!(check(control), Err(NameError::ControlCharacter), "{control:?}");

@@ -84,11 +84,11 @@ impl fmt::Display for Scope<'_> {
 }
 
 fn named_resource(text: &str) -> Option<&str> {
-    (text != "*").then_some(text)
+    (text != "*").then(|| text)
 }
 
 fn named_action(text: &str) -> Option<&str> {
-    (!matches!(text, "*" | "full")).then_some(text)
+    (!matches!(text, "*" | "full")).then(|| text)
 }
 
 /// Whether `resource` is `above` itself or one of the resources under it.

@@ -188,7 +188,7 @@ mod tests {
             for (rows, pick) in commits {
                 let transaction = waiting.remove(pick.min(waiting.len() - 1));
                 let mut next = states.last().unwrap().clone();
-                rows.into_iter().for_each(|(row, writes)| next.rows[row] = writes.then_some(transaction));
+                rows.into_iter().for_each(|(row, writes)| next.rows[row] = writes.then(|| transaction));
                 next.moment = now(&waiting);
                 states.push(next);
             }

@@ -138,8 +138,11 @@ pub fn announce_shared() {
 }
 
 /// Finds out about relations, and watches those from then on. `find` is repeated where a relation changed meanwhile, so
-/// that no change falls between the finding and the watching.
+/// that no change falls between the finding and the watching. Where changes never cease, what is found last is good for
+/// now: its mark is never that of the watched relations, so the next caller finds out again.
 pub fn watch<T>(mut find: impl FnMut() -> T, relations: impl Fn(&T) -> Vec<pg_sys::Oid>) -> (T, RelationMark) {
+    const TIMES: usize = 10;
+    let mut times = 0;
     loop {
         let before = ANY_CHANGES.load(Relaxed);
         let found = find();
@@ -149,9 +152,11 @@ pub fn watch<T>(mut find: impl FnMut() -> T, relations: impl Fn(&T) -> Vec<pg_sy
             watched.store(oid.to_u32(), Relaxed);
         }
         let mark = RelationMark::now();
-        if ANY_CHANGES.load(Relaxed) == before {
+        let is_undisturbed = ANY_CHANGES.load(Relaxed) == before;
+        times += 1;
+        if is_undisturbed || times == TIMES {
             add_one(&CHANGES);
-            return (found, mark);
+            return (found, if is_undisturbed { mark } else { RelationMark::NEVER });
         }
     }
 }
@@ -161,6 +166,8 @@ pub fn watch<T>(mut find: impl FnMut() -> T, relations: impl Fn(&T) -> Vec<pg_sy
 pub struct RelationMark(u64);
 
 impl RelationMark {
+    const NEVER: Self = Self(u64::MAX);
+
     pub fn now() -> Self {
         Self(RELATION_CHANGES.load(Relaxed))
     }

@@ -1,6 +1,7 @@
 //! The life of a background process, beyond what `pgrx::bgworkers` has.
 
 use std::ffi::c_int;
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use pgrx::pg_sys;
@@ -19,31 +20,45 @@ unsafe extern "C-unwind" {
 
 /// Runs `body` in a transaction of at most `limit` and commits it. An error is returned, and the process should end
 /// then: the transaction is left for the exit to abort.
-pub fn transaction<T>(limit: Duration, body: impl FnOnce() -> T + std::panic::UnwindSafe) -> Result<T, String> {
-    PgTryBuilder::new(move || {
-        let milliseconds = limit.as_millis().max(1) as i32;
-        // SAFETY: a background worker with a database, outside of any transaction. Backends use this timeout for
-        // statement_timeout; it cancels what runs, as SIGINT does.
+pub fn transaction<T>(limit: Duration, body: impl FnOnce() -> T) -> Result<T, String> {
+    PgTryBuilder::new(AssertUnwindSafe(move || {
+        // SAFETY: a background worker with a database, outside of any transaction.
         unsafe {
             pg_sys::SetCurrentStatementStartTimestamp();
             pg_sys::StartTransactionCommand();
-            enable_timeout_after(STATEMENT_TIMEOUT, milliseconds);
-            pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
         }
+        cancel_after(limit);
+        // SAFETY: inside the transaction.
+        unsafe { pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot()) }
         let result = body();
-        // SAFETY: ends what was begun above.
-        unsafe {
-            pg_sys::PopActiveSnapshot();
-            disable_timeout(STATEMENT_TIMEOUT, false);
-            pg_sys::CommitTransactionCommand();
-        }
+        // SAFETY: pops the snapshot from above.
+        unsafe { pg_sys::PopActiveSnapshot() }
+        cancel_no_more();
+        // SAFETY: ends the transaction from above.
+        unsafe { pg_sys::CommitTransactionCommand() }
         Ok(result)
-    })
+    }))
     .catch_others(|error| match error {
         CaughtError::PostgresError(report) | CaughtError::ErrorReport(report) => Err(report.message().to_string()),
         CaughtError::RustPanic { ereport, .. } => Err(ereport.message().to_string()),
     })
     .execute()
+}
+
+/// Cancels what runs in this background process after so long, as SIGINT does. Backends use this timeout for
+/// `statement_timeout`; the last call counts.
+pub fn cancel_after(limit: Duration) {
+    // SAFETY: the process has registered the timeout when it connected to its database (InitPostgres).
+    unsafe { enable_timeout_after(STATEMENT_TIMEOUT, limit.as_millis().clamp(1, i32::MAX as u128) as i32) }
+}
+
+/// Takes [`cancel_after`] back, also where the time is over and nothing was cancelled yet.
+pub fn cancel_no_more() {
+    // SAFETY: as above; the flag is a plain variable of the process.
+    unsafe {
+        disable_timeout(STATEMENT_TIMEOUT, false);
+        pg_sys::QueryCancelPending = 0;
+    }
 }
 
 /// Memory that PostgreSQL allocates on our behalf in a process that lives long, given back after each use.
@@ -91,8 +106,13 @@ pub fn reload_settings() {
 
 /// Ends this process so that the postmaster starts it again, unless it is shutting down itself.
 pub fn exit_to_be_restarted() -> ! {
-    // SAFETY: runs PostgreSQL's exit callbacks; nothing of ours is left to be dropped.
-    unsafe { pg_sys::proc_exit(1) }
+    // SAFETY: runs PostgreSQL's exit callbacks; nothing of ours is left to be dropped. From version 18 on bindgen does not see
+    // that it never returns (`pg_noreturn`).
+    #[allow(unreachable_code, reason = "before version 18")]
+    unsafe {
+        pg_sys::proc_exit(1);
+        unreachable!("proc_exit does not return")
+    }
 }
 
 /// Our process id, for those who notify us.

@@ -3,12 +3,13 @@
 use std::ptr;
 
 use pgrx::callconv::{BoxRet, FcInfo};
-use pgrx::pg_sys;
 use pgrx::pgrx_sql_entity_graph::metadata::{
     ArgumentError, ReturnsError, ReturnsRef, SqlMappingRef, SqlTranslatable, TypeOrigin,
 };
+use pgrx::{PgSqlErrorCode, pg_sys};
 use smallvec::SmallVec;
 
+use super::fault::{CREATE_AGAIN, raise};
 use super::value::Value;
 
 /// A row of a type that only the call knows: a function's OUT parameters.
@@ -90,25 +91,26 @@ impl<const COLUMNS: usize> Formed<COLUMNS> {
             t_data: self.words.as_ptr().cast_mut().cast(),
             ..Default::default()
         };
-        let mut datums = [pg_sys::Datum::null(); COLUMNS];
-        let mut nulls = [true; COLUMNS];
+        let mut datums = [pg_sys::Datum::null(); MOST_COLUMNS];
+        let mut nulls = [true; MOST_COLUMNS];
         // SAFETY: the row has columns of these types, and is only read. It is there until the new one is formed, a copy. The
-        // assertion above has looked at each place: under the guard a panic would end the process.
+        // assertion above has looked at each column: under the guard a panic would end the process.
         let row = unsafe {
             pg_sys::ffi::pg_guard_ffi_boundary(|| {
                 let tupdesc = description(row_type);
-                fits(tupdesc, &self.types).then(|| {
+                places(tupdesc, &self.types).map(|places| {
                     plain::heap_deform_tuple(&mut tuple, tupdesc, datums.as_mut_ptr(), nulls.as_mut_ptr());
-                    for (place, value) in changes {
-                        datums[*place] = value.datum.unwrap_or_else(pg_sys::Datum::null);
-                        nulls[*place] = value.datum.is_none();
+                    for (column, value) in changes {
+                        let place = usize::from(places[*column]) % MOST_COLUMNS;
+                        datums[place] = value.datum.unwrap_or_else(pg_sys::Datum::null);
+                        nulls[place] = value.datum.is_none();
                     }
                     let changed = plain::heap_form_tuple(tupdesc, datums.as_mut_ptr(), nulls.as_mut_ptr());
                     plain::HeapTupleHeaderGetDatum((*changed).t_data)
                 })
             })
         };
-        Composite(row.expect(OTHER_COLUMNS))
+        Composite(row.unwrap_or_else(|| other_columns()))
     }
 
     /// How many bytes it takes beside itself, where each piece takes `piece` more than what is in it.
@@ -117,7 +119,11 @@ impl<const COLUMNS: usize> Formed<COLUMNS> {
     }
 }
 
-const OTHER_COLUMNS: &str = "the row has other columns";
+/// Somebody has altered the row type, or the library and the extension's objects are of two versions.
+fn other_columns() -> ! {
+    let message = "the result type of a function of token_auth has other columns than its library returns";
+    raise(PgSqlErrorCode::ERRCODE_DATATYPE_MISMATCH, message, CREATE_AGAIN)
+}
 
 /// How a row type is made, or null.
 ///
@@ -135,29 +141,53 @@ unsafe fn form<const COLUMNS: usize>(
     values: [Value<'_>; COLUMNS],
     describe: impl FnOnce() -> pg_sys::TupleDesc,
 ) -> pg_sys::Datum {
-    let mut datums = values.map(|value| value.datum.unwrap_or_else(pg_sys::Datum::null));
-    let mut nulls = values.map(|value| value.datum.is_none());
     let types = values.map(|value| value.oid);
+    let mut datums = [pg_sys::Datum::null(); MOST_COLUMNS];
+    let mut nulls = [true; MOST_COLUMNS];
     // SAFETY: there are as many values as columns, of the same types; the row that is returned is a copy.
     let row = unsafe {
         pg_sys::ffi::pg_guard_ffi_boundary(|| {
             let tupdesc = describe();
-            fits(tupdesc, &types).then(|| {
+            places(tupdesc, &types).map(|places| {
+                for (place, value) in places.iter().zip(&values) {
+                    let place = usize::from(*place) % MOST_COLUMNS;
+                    datums[place] = value.datum.unwrap_or_else(pg_sys::Datum::null);
+                    nulls[place] = value.datum.is_none();
+                }
                 let tuple = plain::heap_form_tuple(tupdesc, datums.as_mut_ptr(), nulls.as_mut_ptr());
                 plain::HeapTupleHeaderGetDatum((*tuple).t_data)
             })
         })
     };
-    row.expect(OTHER_COLUMNS)
+    row.unwrap_or_else(|| other_columns())
 }
 
-/// Whether a row of these types is what `tupdesc` describes.
+/// A row type has no more columns, those that were dropped included: each leaves its place behind.
+const MOST_COLUMNS: usize = 32;
+
+/// Where the columns of these types are in a row, or `None` where `tupdesc` describes a row of other ones.
 ///
 /// # Safety
 /// `tupdesc` is null or valid.
-unsafe fn fits(tupdesc: pg_sys::TupleDesc, types: &[pg_sys::Oid]) -> bool {
+unsafe fn places<const COLUMNS: usize>(
+    tupdesc: pg_sys::TupleDesc,
+    types: &[pg_sys::Oid; COLUMNS],
+) -> Option<[u8; COLUMNS]> {
+    if tupdesc.is_null() {
+        return None;
+    }
     // SAFETY: as above.
-    !tupdesc.is_null() && unsafe { columns(tupdesc) }.iter().map(|column| column.atttypid).eq(types.iter().copied())
+    let columns = unsafe { columns(tupdesc) };
+    let mut places = [0; COLUMNS];
+    let mut found = 0;
+    for (place, column) in columns.iter().enumerate().filter(|(_, column)| !column.attisdropped) {
+        if types.get(found) != Some(&column.atttypid) {
+            return None;
+        }
+        places[found] = place as u8;
+        found += 1;
+    }
+    (found == COLUMNS && columns.len() <= MOST_COLUMNS).then(|| places)
 }
 
 /// # Safety
@@ -181,7 +211,9 @@ unsafe impl<const COLUMNS: usize> BoxRet for Record<COLUMNS> {
         unsafe {
             let mut tupdesc = ptr::null_mut();
             let class = pg_sys::get_call_result_type(fcinfo.as_mut_ptr(), ptr::null_mut(), &mut tupdesc);
-            assert!(class == pg_sys::TypeFuncClass::TYPEFUNC_COMPOSITE, "the caller expects no composite result");
+            if class != pg_sys::TypeFuncClass::TYPEFUNC_COMPOSITE {
+                other_columns()
+            }
             let tupdesc = pg_sys::BlessTupleDesc(tupdesc);
             fcinfo.return_raw_datum(form(self.0, || tupdesc))
         }

@@ -6,9 +6,9 @@
 use std::ffi::CStr;
 use std::marker::PhantomData;
 
-use pgrx::pg_sys;
-use pgrx::{FromDatum, IntoDatum};
+use pgrx::{FromDatum, IntoDatum, PgSqlErrorCode, pg_sys};
 
+use super::fault::{CREATE_AGAIN, raise};
 use super::snapshot::{FreshSnapshot, TransactionId};
 use super::value::Kept;
 
@@ -75,8 +75,27 @@ pub fn find(name: &CStr) -> pg_sys::Oid {
         let schema = pg_sys::get_namespace_oid(c"token_auth".as_ptr(), false);
         pg_sys::get_relname_relid(name.as_ptr(), schema)
     };
-    assert!(oid != pg_sys::InvalidOid, "token_auth.{} does not exist", name.to_string_lossy());
+    if oid == pg_sys::InvalidOid {
+        let message = format!("relation \"token_auth.{}\" does not exist", name.to_string_lossy());
+        raise(PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE, message, CREATE_AGAIN)
+    }
     oid
+}
+
+/// Who owns a relation that [`find`] found.
+pub fn owner(relation: pg_sys::Oid) -> pg_sys::Oid {
+    // SAFETY: a catalogue lookup inside a transaction; the row is released after its column is read.
+    let owner = unsafe {
+        let row = pg_sys::SearchSysCache1(pg_sys::SysCacheIdentifier::RELOID as i32, pg_sys::Datum::from(relation));
+        (!row.is_null()).then(|| {
+            let owner = (*pg_sys::GETSTRUCT(row).cast::<pg_sys::FormData_pg_class>()).relowner;
+            pg_sys::ReleaseSysCache(row);
+            owner
+        })
+    };
+    owner.unwrap_or_else(|| {
+        raise(PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE, "a table of token_auth was dropped meanwhile", CREATE_AGAIN)
+    })
 }
 
 /// The type of the rows of a table, or of a composite type, of our schema.
@@ -98,7 +117,15 @@ impl<T: IntoDatum> Column<T> {
             let number = pg_sys::get_attnum(table, name.as_ptr());
             (number, pg_sys::get_atttype(table, number))
         };
-        assert!(number > 0 && T::is_compatible_with(oid), "no column {name:?} of the type that it had");
+        let name = name.to_string_lossy();
+        if number <= 0 {
+            let message = format!("column \"{name}\" of a table of token_auth does not exist");
+            raise(PgSqlErrorCode::ERRCODE_UNDEFINED_COLUMN, message, CREATE_AGAIN)
+        }
+        if !T::is_compatible_with(oid) {
+            let message = format!("column \"{name}\" of a table of token_auth has another type than it had");
+            raise(PgSqlErrorCode::ERRCODE_DATATYPE_MISMATCH, message, CREATE_AGAIN)
+        }
         Self { number, value: PhantomData }
     }
 }
@@ -111,7 +138,7 @@ impl Table {
     pub fn open(oid: pg_sys::Oid) -> Option<Self> {
         // SAFETY: what it returns is ours to close.
         let relation = unsafe { pg_sys::try_table_open(oid, ACCESS_SHARE) };
-        (!relation.is_null()).then_some(Self(relation))
+        (!relation.is_null()).then(|| Self(relation))
     }
 
     /// Whether it has a trigger of this name that fires whatever `session_replication_role` says.
@@ -264,7 +291,7 @@ impl<'t> Probe<'t> {
         // SAFETY: the scan and the slot are ours.
         let found =
             unsafe { pg_sys::index_getnext_slot(self.scan, pg_sys::ScanDirection::ForwardScanDirection, self.slot) };
-        found.then_some(Row { slot: self.slot, _of: self })
+        found.then(|| Row { slot: self.slot, _of: self })
     }
 }
 
@@ -281,6 +308,12 @@ impl Drop for Probe<'_> {
             }
         }
     }
+}
+
+/// Reports that a column which a constraint keeps from being NULL is NULL.
+pub(super) fn unexpected_null(column: i32) -> ! {
+    let message = format!("column {column} of a row of token_auth is NULL");
+    raise(PgSqlErrorCode::ERRCODE_NOT_NULL_VIOLATION, message, CREATE_AGAIN)
 }
 
 /// The row that a probe is at, until the next one.
@@ -300,7 +333,7 @@ impl Row<'_> {
 
     /// The value in a column that is never NULL.
     pub fn must<T: FromDatum + IntoDatum>(&self, column: &Column<T>) -> T {
-        self.get(column).unwrap_or_else(|| panic!("column {} is NULL", column.number))
+        self.get(column).unwrap_or_else(|| unexpected_null(column.number.into()))
     }
 
     pub fn is_null<T>(&self, column: &Column<T>) -> bool {

@@ -94,6 +94,37 @@ pub fn session_user() -> CString {
     unsafe { CStr::from_ptr(pg_sys::GetUserNameFromId(pg_sys::GetSessionUserId(), false)).to_owned() }
 }
 
+/// Whether this server is a standby.
+pub fn is_in_recovery() -> bool {
+    // SAFETY: reads a flag of the process, or one in shared memory.
+    unsafe { pg_sys::RecoveryInProgress() }
+}
+
+/// The setting `max_worker_processes`.
+pub fn max_worker_processes() -> i32 {
+    // SAFETY: a plain variable of the process.
+    unsafe { pg_sys::max_worker_processes }
+}
+
+/// Ends the statement where it was cancelled, or its time is over.
+pub fn check_for_interrupts() {
+    pgrx::check_for_interrupts!();
+}
+
+/// Waits, and can be cancelled.
+pub fn pause(time: std::time::Duration) {
+    check_for_interrupts();
+    std::thread::sleep(time);
+}
+
+/// A role of the cluster, by its name.
+pub fn role(name: &str) -> Option<pg_sys::Oid> {
+    let name = CString::new(name).ok()?;
+    // SAFETY: a catalogue lookup inside a transaction.
+    let role = unsafe { pg_sys::get_role_oid(name.as_ptr(), true) };
+    (role != pg_sys::InvalidOid).then(|| role)
+}
+
 /// Whether this database has the extension.
 pub fn has_extension() -> bool {
     // SAFETY: a catalogue lookup inside a transaction.

@@ -1,4 +1,5 @@
-//! Our own SQL: each statement is planned once per backend and kept, and runs under the snapshot that it needs.
+//! Our own SQL: each statement is planned once per backend and kept, and runs under the snapshot that it needs, as the owner
+//! of our tables. What it sets off in other tables runs as the caller: see `owner.rs`.
 //!
 //! This is SPI (https://www.postgresql.org/docs/current/spi.html) without what `pgrx::Spi` adds: pgrx assigns a
 //! transaction id to find out whether a transaction writes, which fails on a standby, and has no way to choose a
@@ -8,9 +9,14 @@ use std::ffi::{CStr, CString};
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use pgrx::pg_sys;
-use pgrx::{FromDatum, IntoDatum};
+use pgrx::{FromDatum, IntoDatum, PgSqlErrorCode, pg_sys};
 
+use super::allocation;
+use super::error_fields::ErrorWatch;
+use super::fault::{CREATE_AGAIN, raise};
+use super::owner::{AsOwner, LocalSetting, TriggerQueue};
+use super::relation::unexpected_null;
+use super::server;
 use super::snapshot::FreshSnapshot;
 use super::value::Value;
 
@@ -18,6 +24,7 @@ use super::value::Value;
 pub struct Statement {
     sql: &'static str,
     cursor_options: u32,
+    user: User,
     /// The kept plan. Backends are forked before any plan is made, so each has its own.
     plan: AtomicPtr<pg_sys::_SPI_plan>,
 }
@@ -26,6 +33,15 @@ pub struct Statement {
 pub struct Row {
     tuple: pg_sys::HeapTuple,
     tupdesc: pg_sys::TupleDesc,
+}
+
+/// As whom a statement runs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum User {
+    /// As the owner of our tables.
+    Owner,
+    /// As whoever calls, because it is not about our tables.
+    Caller,
 }
 
 /// How a statement sees the database.
@@ -42,12 +58,21 @@ impl Statement {
     /// Its plan is made without a look at its arguments: digests among them do not get into a plan that somebody has
     /// printed (`debug_print_plan`).
     pub const fn new(sql: &'static str) -> Self {
-        Self { sql, cursor_options: pg_sys::CURSOR_OPT_GENERIC_PLAN, plan: AtomicPtr::new(ptr::null_mut()) }
+        Self::with(sql, pg_sys::CURSOR_OPT_GENERIC_PLAN, User::Owner)
     }
 
     /// A statement whose best plan depends on its arguments, which are nothing to hide.
     pub const fn planned_for_arguments(sql: &'static str) -> Self {
-        Self { sql, cursor_options: 0, plan: AtomicPtr::new(ptr::null_mut()) }
+        Self::with(sql, 0, User::Owner)
+    }
+
+    /// A statement that runs as the current user, with its rights.
+    pub const fn as_caller(sql: &'static str) -> Self {
+        Self::with(sql, 0, User::Caller)
+    }
+
+    const fn with(sql: &'static str, cursor_options: u32, user: User) -> Self {
+        Self { sql, cursor_options, user, plan: AtomicPtr::new(ptr::null_mut()) }
     }
 
     /// Runs it and returns how many rows it processed.
@@ -85,8 +110,24 @@ impl Statement {
         self.execute(arguments, View::Fresh(snapshot), read).1
     }
 
-    fn execute<T>(&self, arguments: &[Value], view: View<'_>, mut read: impl FnMut(&Row) -> T) -> (u64, Vec<T>) {
+    fn execute<T>(&self, arguments: &[Value], view: View<'_>, read: impl FnMut(&Row) -> T) -> (u64, Vec<T>) {
         let _connection = Connection::open();
+        let _errors = ErrorWatch::begin();
+        // What only reads fires nothing, and works where nothing can be queued: on a standby, in a parallel worker.
+        let triggers = (!matches!(view, View::Fresh(_))).then(TriggerQueue::open);
+        let result = {
+            let _owner = (self.user == User::Owner).then(AsOwner::begin);
+            let _path = LocalSetting::own_search_path();
+            self.execute_now(arguments, view, read)
+        };
+        if let Some(triggers) = triggers {
+            triggers.fire();
+        }
+        result
+    }
+
+    /// Runs it as the current user, and leaves the AFTER triggers that it queues to the query level that is open.
+    fn execute_now<T>(&self, arguments: &[Value], view: View<'_>, mut read: impl FnMut(&Row) -> T) -> (u64, Vec<T>) {
         let plan = self.plan(arguments);
         let mut values: Vec<_> =
             arguments.iter().map(|value| value.datum.unwrap_or_else(pg_sys::Datum::null)).collect();
@@ -107,7 +148,7 @@ impl Statement {
                 snapshot,
                 ptr::null_mut(),
                 read_only,
-                true,
+                false,
                 0,
             )
         };
@@ -117,7 +158,13 @@ impl Statement {
         let rows = table.map(|table| {
             // SAFETY: `vals` holds `numvals` tuples of this descriptor, and the table lives until SPI_finish.
             let tuples = unsafe { std::slice::from_raw_parts(table.vals, table.numvals as usize) };
-            tuples.iter().map(|tuple| read(&Row { tuple: *tuple, tupdesc: table.tupdesc })).collect()
+            // SAFETY: as above. Rust keeps an array of short texts in four times the bytes of the row.
+            allocation::ensure(tuples.iter().map(|tuple| unsafe { (**tuple).t_len as usize * 4 }).sum());
+            let read_one = |tuple: &pg_sys::HeapTuple| {
+                server::check_for_interrupts();
+                read(&Row { tuple: *tuple, tupdesc: table.tupdesc })
+            };
+            tuples.iter().map(read_one).collect()
         });
         (processed, rows.unwrap_or_default())
     }
@@ -160,7 +207,10 @@ impl Row {
         // SAFETY: tuple and descriptor belong together; the type is checked before the datum is believed.
         unsafe {
             let oid = pg_sys::SPI_gettypeid(self.tupdesc, column);
-            assert!(T::is_compatible_with(oid), "column {column} is of type {oid}");
+            if !T::is_compatible_with(oid) {
+                let message = format!("column {column} of a row of token_auth has another type than it had");
+                raise(PgSqlErrorCode::ERRCODE_DATATYPE_MISMATCH, message, CREATE_AGAIN)
+            }
             let datum = pg_sys::SPI_getbinval(self.tuple, self.tupdesc, column, &mut is_null);
             T::from_polymorphic_datum(datum, is_null, oid)
         }
@@ -168,7 +218,7 @@ impl Row {
 
     /// The value in a column that is never NULL.
     pub fn must<T: FromDatum + IntoDatum>(&self, column: impl Column + Copy) -> T {
-        self.get(column).unwrap_or_else(|| panic!("column {} is NULL", column.number(self)))
+        self.get(column).unwrap_or_else(|| unexpected_null(column.number(self)))
     }
 }
 
@@ -187,7 +237,10 @@ impl Column for &CStr {
     fn number(self, row: &Row) -> i32 {
         // SAFETY: compares the name with those of the descriptor.
         let number = unsafe { pg_sys::SPI_fnumber(row.tupdesc, self.as_ptr()) };
-        assert!(number > 0, "no column {self:?}");
+        if number <= 0 {
+            let message = format!("a row of token_auth has no column \"{}\"", self.to_string_lossy());
+            raise(PgSqlErrorCode::ERRCODE_UNDEFINED_COLUMN, message, CREATE_AGAIN)
+        }
         number
     }
 }

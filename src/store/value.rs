@@ -5,14 +5,17 @@ use std::ptr;
 use std::rc::Rc;
 
 use pgrx::callconv::{Arg, ArgAbi, BoxRet, FcInfo};
-use pgrx::pg_sys;
+use pgrx::datum::UnboxDatum;
 use pgrx::pgrx_sql_entity_graph::metadata::{
     ArgumentError, ReturnsError, ReturnsRef, SqlMappingRef, SqlTranslatable, TypeOrigin,
 };
-use pgrx::{Array, FromDatum, IntoDatum};
+use pgrx::{Array, FromDatum, IntoDatum, PgSqlErrorCode, pg_sys};
 use smallvec::SmallVec;
 use token_auth_rules::grant::Grants;
 use token_auth_rules::verdict::Micros;
+
+use super::allocation;
+use super::fault::{CREATE_AGAIN, raise};
 
 /// A datum, or NULL, with the type that it has. What it points to lives in the memory context of the call, or as long as
 /// what it was lent by.
@@ -89,6 +92,19 @@ impl IntoDatum for Jsonb {
     }
 }
 
+/// `jsonb` that a caller has sent, to be passed on as it is. It may be of any length.
+pub struct JsonbArgument<'a>(pub &'a [u8]);
+
+impl IntoDatum for JsonbArgument<'_> {
+    fn into_datum(self) -> Option<pg_sys::Datum> {
+        self.0.into_datum()
+    }
+
+    fn type_oid() -> pg_sys::Oid {
+        pg_sys::JSONBOID
+    }
+}
+
 /// A value of variable length that is made once and returned often: the bytes of an array, as PostgreSQL keeps them.
 #[derive(Clone)]
 pub struct Bytes(Rc<[u64]>);
@@ -146,6 +162,34 @@ impl FromDatum for Given<'_> {
             let stored = datum.cast_mut_ptr::<pg_sys::varlena>();
             Self(data(if is_plain(stored) { stored } else { pg_sys::pg_detoast_datum(stored) }))
         })
+    }
+}
+
+/// What says which type a column of it must have.
+impl IntoDatum for Given<'_> {
+    fn into_datum(self) -> Option<pg_sys::Datum> {
+        self.0.into_datum()
+    }
+
+    fn type_oid() -> pg_sys::Oid {
+        pg_sys::TEXTOID
+    }
+}
+
+// SAFETY: it lives as long as the datum that it is read from.
+unsafe impl UnboxDatum for Given<'_> {
+    type As<'src>
+        = Given<'src>
+    where
+        Self: 'src;
+
+    unsafe fn unbox<'src>(datum: pgrx::datum::Datum<'src>) -> Given<'src>
+    where
+        Self: 'src,
+    {
+        // SAFETY: the caller vouches for a text that is not NULL.
+        unsafe { Given::from_polymorphic_datum(datum.sans_lifetime(), false, pg_sys::TEXTOID) }
+            .expect("the datum is not NULL")
     }
 }
 
@@ -261,11 +305,16 @@ pub struct Octets<const LENGTH: usize>(pub [u8; LENGTH]);
 
 impl<const LENGTH: usize> FromDatum for Octets<LENGTH> {
     unsafe fn from_polymorphic_datum(datum: pg_sys::Datum, is_null: bool, _type: pg_sys::Oid) -> Option<Self> {
-        let read =
-            |data: &[u8]| Self(data.try_into().unwrap_or_else(|_| panic!("{} bytes are not {LENGTH}", data.len())));
+        let read = |data: &[u8]| Self(data.try_into().unwrap_or_else(|_| other_length(data.len(), LENGTH)));
         // SAFETY: a varlena, as the caller vouches.
         (!is_null).then(|| unsafe { with_data(datum, read) })
     }
+}
+
+/// Reports a value whose length a constraint should have checked.
+fn other_length(length: usize, expected: usize) -> ! {
+    let message = format!("a value of token_auth has {length} bytes instead of {expected}");
+    raise(PgSqlErrorCode::ERRCODE_DATA_CORRUPTED, message, CREATE_AGAIN)
 }
 
 /// What says which type a column of it must have.
@@ -284,8 +333,14 @@ pub struct Scopes(pub Grants);
 
 impl FromDatum for Scopes {
     unsafe fn from_polymorphic_datum(datum: pg_sys::Datum, is_null: bool, oid: pg_sys::Oid) -> Option<Self> {
-        // SAFETY: the caller vouches for the type.
-        let array = unsafe { Array::<&[u8]>::from_polymorphic_datum(datum, is_null, oid) }?;
+        // SAFETY: the caller vouches for the type; what is out of line is measured as it was before it was moved.
+        let array = unsafe {
+            if !is_null && !is_plain(datum.cast_mut_ptr()) {
+                // What is packed, and what it grows from.
+                allocation::ensure(3 * pg_sys::toast_raw_datum_size(datum));
+            }
+            Array::<&[u8]>::from_polymorphic_datum(datum, is_null, oid)
+        }?;
         Some(Self(array.iter().flatten().filter_map(|text| str::from_utf8(text).ok()).collect()))
     }
 }

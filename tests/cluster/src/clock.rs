@@ -7,7 +7,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 /// Waits until `condition` holds; panics with `what` when it does not within `timeout`.
 pub fn wait_until(what: &str, timeout: Duration, mut condition: impl FnMut() -> bool) {
-    wait_for(what, timeout, || condition().then_some(()));
+    wait_for(what, timeout, || condition().then(|| ()));
 }
 
 /// Waits until `probe` finds something and returns it; panics with `what` when it finds nothing within `timeout`.

@@ -23,7 +23,7 @@ impl Programs {
             let pg_config = find_pg_config();
             let bindir = ask(&pg_config, "--bindir");
             let is_root = text(&run(Command::new("id").arg("-u"))).trim() == "0";
-            Programs { pg_config, bindir, server_user: is_root.then_some("postgres") }
+            Programs { pg_config, bindir, server_user: is_root.then(|| "postgres") }
         })
     }
 

@@ -23,7 +23,7 @@ fn after_a_refused_secret_the_transaction_acts_as_nobody() {
         scene.superuser.run(change, &[&other.id]);
         let mut work = acting_as(&token, &mut bob);
         assert_eq!(work.get::<String>(AUTHENTICATE, &[&other.secret]), code);
-        assert_eq!(who(&mut work), (code == "ok").then_some(other.id), "{code}");
+        assert_eq!(who(&mut work), (code == "ok").then(|| other.id), "{code}");
     }
     let account = scene.account;
     for bad in [None, Some(""), Some("junk"), Some(&*format!("Bearer {}", token.secret)), Some(&token.secret[1..])] {
@@ -111,7 +111,7 @@ fn it_follows_savepoints_in_both_directions() {
         attempt.run(AUTHENTICATE, &[&token.secret]);
         assert_eq!(who(&mut attempt), Some(token.id));
         if back { attempt.rollback() } else { attempt.commit() }.expect("the savepoint ends");
-        assert_eq!(who(&mut work), (!back).then_some(token.id), "rolled back to: {back}");
+        assert_eq!(who(&mut work), (!back).then(|| token.id), "rolled back to: {back}");
     }
     for change in [AUTHENTICATE, "SELECT token_auth.deauthenticate() WHERE $1 <> ''"] {
         let mut attempt = work.savepoint("between").expect("a savepoint");

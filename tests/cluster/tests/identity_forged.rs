@@ -261,7 +261,7 @@ fn an_error_in_parallel_mode_leaves_no_permission_standing() {
                 assert!(plan.iter().any(|line| line.contains("Workers Planned")), "{plan:#?}");
                 let refusal = work.savepoint("attempt").expect("a savepoint").refused(&query, &[]);
                 assert_eq!(refusal.code, "25000", "{leader}: {refusal:?}");
-                assert_eq!(who(&mut work), acting.then_some(tenants.theirs.id), "{leader}");
+                assert_eq!(who(&mut work), acting.then(|| tenants.theirs.id), "{leader}");
                 for id in [tenants.ours.id, tenants.theirs.id] {
                     let forged = format!("SET token_auth.identity = '{id}'");
                     let refusal = work.savepoint("attempt").expect("a savepoint").refused(&forged, &[]);

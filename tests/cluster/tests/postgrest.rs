@@ -114,7 +114,7 @@ fn the_next_request_on_the_connection_is_nobodys() {
     let prepare = |work: &mut Transaction| Ok((work.prepare(WHO)?, work.prepare("SELECT count(*) FROM message")?));
     let (who, rows) = request(&mut session, None, prepare).expect("no token");
     for turn in 0..20 {
-        let headers = (turn % 2 == 0).then_some(&*good);
+        let headers = (turn % 2 == 0).then(|| &*good);
         let seen = request(&mut session, headers, |work| {
             Ok((work.query_one(&who, &[])?.get::<_, Option<i64>>(0), work.query_one(&rows, &[])?.get::<_, i64>(0)))
         });

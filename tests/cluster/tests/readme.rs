@@ -82,6 +82,7 @@ fn the_roles_of_readme_may_call_what_they_are_for_and_nothing_else() {
         "sweep",
         "reseal_tokens",
         "verify_token_digest",
+        "health",
         "are_actions",
         "are_scopes",
         "is_name",

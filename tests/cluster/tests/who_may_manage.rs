@@ -128,6 +128,7 @@ const NOT_MANAGING: &[&str] = &[
     "allowed_domains",
     "allowed_domain_ids",
     "current_account_id",
+    "health",
     "is_name",
     "are_scopes",
     "are_actions",

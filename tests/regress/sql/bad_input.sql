@@ -24,7 +24,8 @@ SELECT call, label, regress.outcome(format('SELECT token_auth.' || call, bad))
   FROM unnest(ARRAY['create_account(%L)', 'rename_account(1, %L)', 'add_account_admin(1, %L)', 'create_domain(1, %L)', 'rename_domain(1, %L)',
                     'create_token(1, %L, ''{*}'', all_domains => true)', 'rename_token(1, %L)']) AS call,
        (VALUES (1, 'empty', ''), (2, 'blank', E' \u00a0'), (3, 'line break', E'a\nb'), (4, 'escape', E'\x1b[31m'), (5, 'C1', E'a\u0085b'),
-               (6, 'too long', repeat('x', 256)), (7, 'a megabyte', repeat('ü', 524288))) AS v(n, label, bad)
+               (6, 'too long', repeat('x', 256)), (7, 'a megabyte', repeat('ü', 524288)),
+               (8, 'zero width', E'\u200b\u2060\ufeff'), (9, 'direction marks', E'\u200e\u202e\u2066 \u2069'), (10, 'filler', E'\u3164\u115f\u2800')) AS v(n, label, bad)
  ORDER BY call, n;
 
 -- Names that are some.

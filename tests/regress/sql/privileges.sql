@@ -69,3 +69,23 @@ SELECT code FROM token_auth.verify_token(:'secret', 'email:send', 'acme.example'
 RESET search_path;
 SET client_min_messages = warning;
 DROP SCHEMA regress_trap CASCADE;
+
+-- Who may write to all data may write to these tables: the functions of their CHECK constraints are his as well.
+CREATE ROLE regress_writer;
+GRANT pg_write_all_data, pg_read_all_data TO regress_writer;
+SET ROLE regress_writer;
+INSERT INTO token_auth.profile (name) VALUES ('written');
+INSERT INTO token_auth.profile_resource VALUES ('written', 'email', '{read}');
+INSERT INTO token_auth.account (id, name, profile) VALUES (77, 'written', 'written');
+INSERT INTO token_auth.domain (id, account_id, name) VALUES (77, 77, 'written.example');
+INSERT INTO token_auth.token (id, account_id, domain_id, name, digest, hint, created_by)
+VALUES (77, 77, 77, 'written', sha256('written'), 'tok_writ...tten', 'regress');
+INSERT INTO token_auth.token_access (account_id, token_id, scopes) VALUES (77, 77, '{email:read}');
+UPDATE token_auth.token SET name = 'written again' WHERE id = 77;
+-- The guard of the last token reads what it needs, whoever deletes.
+SELECT regress.outcome('DELETE FROM token_auth.token WHERE id = 77');
+DELETE FROM token_auth.account WHERE id = 77;
+DELETE FROM token_auth.profile WHERE name = 'written';
+RESET ROLE;
+SET client_min_messages = warning;
+DROP ROLE regress_writer;

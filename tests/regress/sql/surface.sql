@@ -2,9 +2,8 @@
 \pset format unaligned
 \pset tuples_only on
 
--- Functions: signature, result, and whether they are SECURITY DEFINER with a search_path that nobody can bend.
+-- Functions: signature, result, and what PostgreSQL may do with them.
 SELECT p.oid::regprocedure || ' -> ' || pg_get_function_result(p.oid)
-       || CASE WHEN p.prosecdef THEN ' definer ' || array_to_string(p.proconfig, ' ') ELSE ' invoker' END
        || ' ' || p.provolatile::text || p.proparallel::text || CASE WHEN p.proisstrict THEN ' strict' ELSE '' END
   FROM pg_proc p WHERE p.pronamespace = 'token_auth'::regnamespace ORDER BY 1;
 
@@ -66,8 +65,19 @@ SELECT 'index without a comment: ' || indexrelid::regclass FROM pg_index JOIN pg
 SELECT 'schema: ' || obj_description('token_auth'::regnamespace, 'pg_namespace');
 SELECT 'type: ' || obj_description('token_auth.verification'::regtype, 'pg_type');
 
--- Every function that runs SQL is SECURITY DEFINER; these do not.
-SELECT oid::regprocedure FROM pg_proc WHERE pronamespace = 'token_auth'::regnamespace AND NOT prosecdef ORDER BY 1;
+-- Functions run as whoever calls them, with no setting of their own: the library switches to the owner of the tables around its
+-- own statements. They belong to whoever made the extension, and the tables to a role that has nothing else.
+SELECT 'security definer: ' || oid::regprocedure FROM pg_proc
+ WHERE pronamespace = 'token_auth'::regnamespace AND (prosecdef OR proconfig IS NOT NULL);
+SELECT 'function of another role: ' || p.oid::regprocedure FROM pg_proc p
+ WHERE p.pronamespace = 'token_auth'::regnamespace
+   AND p.proowner <> (SELECT extowner FROM pg_extension WHERE extname = 'token_auth');
+SELECT c.relkind::text || ' ' || string_agg(DISTINCT pg_get_userbyid(c.relowner), ', ') FROM pg_class c
+ WHERE c.relnamespace = 'token_auth'::regnamespace AND c.relkind IN ('r', 'S', 'v') GROUP BY c.relkind ORDER BY 1;
+SELECT rolname, rolsuper, rolcreaterole, rolcreatedb, rolcanlogin, rolreplication, rolbypassrls,
+       (SELECT count(*) FROM pg_auth_members WHERE member = r.oid OR roleid = r.oid) AS memberships,
+       shobj_description(oid, 'pg_authid')
+  FROM pg_roles r WHERE rolname LIKE 'token_auth%' ORDER BY 1;
 
 -- What is there for PUBLIC: what says something about the caller's own transaction.
 SELECT 'for PUBLIC: ' || oid::regprocedure FROM pg_proc WHERE pronamespace = 'token_auth'::regnamespace

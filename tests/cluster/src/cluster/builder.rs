@@ -22,6 +22,7 @@ pub struct Builder {
     settings: Vec<(String, String)>,
     environment: Vec<(String, String)>,
     sealing_keys: Option<String>,
+    memory_limit: Option<u64>,
 }
 
 impl Builder {
@@ -42,6 +43,12 @@ impl Builder {
     pub fn sealing_keys(mut self, keys: &str) -> Builder {
         self.sealing_keys = Some(keys.to_owned());
         self.setting("token_auth.sealing_key_file", SEALING_KEY_FILE)
+    }
+
+    /// The most memory that each process of the server can have, in kilobytes (`ulimit -v`).
+    pub fn memory_limit(mut self, kilobytes: u64) -> Builder {
+        self.memory_limit = Some(kilobytes);
+        self
     }
 
     /// A variable in the server's environment.
@@ -84,7 +91,7 @@ impl Builder {
         // Under /tmp itself, because the path of a socket may have no more than about a hundred bytes.
         let home = TempDir::with_prefix_in("token_auth.", "/tmp").expect("a directory under /tmp");
         programs.give_to_server(home.path());
-        let cluster = Cluster { programs, home, environment: self.environment };
+        let cluster = Cluster { programs, home, environment: self.environment, memory_limit: self.memory_limit };
         make_data(programs, &cluster.data_directory());
         append_settings(&cluster, &self.settings);
         if let Some(keys) = self.sealing_keys {

@@ -123,6 +123,12 @@ impl Cluster {
         }
     }
 
+    /// Reads a dump back in one transaction, over what is there.
+    pub fn restore_clean(&self, database: &str, file: &Path) {
+        let mut command = self.client_program("pg_restore", database);
+        run(command.args(["--clean", "--if-exists", "--single-transaction"]).arg(file));
+    }
+
     fn client_program(&self, program: &str, database: &str) -> Command {
         let mut command = self.programs.client(program);
         command.arg("--host").arg(self.socket_directory()).args(["--username=postgres", "--dbname", database]);

@@ -12,7 +12,7 @@ pub use pooler::Pooler;
 pub use shared::shared;
 
 use crate::{
-    programs::{Programs, run},
+    programs::{Programs, run, without_libpq_variables},
     sql::Sql,
 };
 use log::Log;
@@ -34,6 +34,7 @@ pub struct Cluster {
     /// Holds the data directory, the log and the socket; removed after `Drop` has stopped the server.
     home: TempDir,
     environment: Vec<(String, String)>,
+    memory_limit: Option<u64>,
 }
 
 /// How `pg_ctl stop` goes about it.
@@ -53,10 +54,20 @@ impl Cluster {
 
     /// Starts the server and waits until it takes connections.
     pub fn start(&self) {
-        let mut command = self.pg_ctl("start");
+        let mut command = self.limited(self.pg_ctl("start"));
         command.arg("-l").arg(self.log_path()).envs(self.environment.iter().map(|(name, value)| (name, value)));
         let output = command.output().unwrap_or_else(|error| panic!("{command:?} does not start: {error}"));
         assert!(output.status.success(), "the server does not start:\n{}", self.log().tail(40));
+    }
+
+    /// The command, under the limit of memory where there is one.
+    fn limited(&self, command: Command) -> Command {
+        let Some(kilobytes) = self.memory_limit else { return command };
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("ulimit -v {kilobytes} && exec \"$0\" \"$@\"")]);
+        shell.arg(command.get_program()).args(command.get_args());
+        without_libpq_variables(&mut shell);
+        shell
     }
 
     /// Stops the server, waits until it has gone, and returns how long that took.

@@ -112,7 +112,7 @@ impl World {
         match kind {
             Kind::PauseAccount | Kind::ResumeAccount => {
                 let pause = kind == Kind::PauseAccount;
-                (self.account_paused != pause).then_some(())?;
+                (self.account_paused != pause).then(|| ())?;
                 self.account_paused = pause;
                 let function = if pause { "pause_account" } else { "resume_account" };
                 Some(format!("SELECT token_auth.{function}({account})"))
@@ -132,13 +132,13 @@ impl World {
             }
             Kind::CreateDomain => {
                 let name = NAMES.into_iter().find(|name| self.domains.iter().all(|domain| domain.name != *name))?;
-                (self.domains.len() < 2).then_some(())?;
+                (self.domains.len() < 2).then(|| ())?;
                 self.domains.push(Domain { id: 0, name: name.to_owned(), verified: false });
                 Some(format!("SELECT domain_id FROM token_auth.create_domain({account}, '{name}')"))
             }
             Kind::RenameDomain | Kind::VerifyDomain | Kind::DeleteDomain => self.change_domain(kind, number, random),
             Kind::CreateToken => {
-                (self.tokens.len() < TOKENS).then_some(())?;
+                (self.tokens.len() < TOKENS).then(|| ())?;
                 let scopes = random.one_of(&SCOPES);
                 let domain = random.place(&self.domains, |_| true).map(|place| self.domains[place].clone());
                 let token = Token {
@@ -183,7 +183,7 @@ impl World {
                 Some(format!("SELECT token_auth.set_domain_verified({id}, {})", domain.verified))
             }
             _ => {
-                (self.domains.len() > 1).then_some(())?;
+                (self.domains.len() > 1).then(|| ())?;
                 self.domains.remove(place);
                 self.tokens.retain(|token| token.home != Some(id));
                 self.tokens.iter_mut().for_each(|token| token.access.retain(|place, _| *place != Some(id)));
@@ -243,7 +243,7 @@ impl World {
                 by_hand("expires_at", &format!("'{moment}'"))
             }
             Kind::MoveHome => {
-                (token.home != domain_id).then_some(())?;
+                (token.home != domain_id).then(|| ())?;
                 token.home = domain_id;
                 by_hand("domain_id", &domain_id.map_or("NULL".to_owned(), |id| id.to_string()))
             }
@@ -264,7 +264,7 @@ impl World {
                 Some(format!("SELECT token_auth.delete_token({id})"))
             }
             Kind::Reset => {
-                (self.tokens.len() < TOKENS + 2).then_some(())?;
+                (self.tokens.len() < TOKENS + 2).then(|| ())?;
                 let mut old = self.tokens.remove(place);
                 self.tokens.push(Token { paused: false, ..old.clone() });
                 (old.replaced, old.expired) = (true, true);

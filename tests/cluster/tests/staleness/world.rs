@@ -103,7 +103,7 @@ impl World {
 
     fn usable_domain(&self, name: &str) -> Option<i64> {
         let domain = self.domains.iter().find(|domain| domain.name.eq_ignore_ascii_case(name))?;
-        (domain.verified || !self.profiles[self.profile].needs_verified_domain).then_some(domain.id)
+        (domain.verified || !self.profiles[self.profile].needs_verified_domain).then(|| domain.id)
     }
 }
 

@@ -1,0 +1,306 @@
+//! A token that cannot go holds up itself alone: the sweep goes on with the others, and says once a round what stays and why.
+
+use cluster::{Client, Cluster, Sql, TokenAuth, database_to_sweep, seconds, swept_every, wait_until};
+use std::time::{Duration, Instant};
+
+const SOON: Duration = seconds(60);
+
+/// Expired tokens that a table of the application refers to without ON DELETE, older than all others.
+fn referenced(db: &mut Client, account: i64, count: i32) {
+    db.batch_execute("CREATE TABLE IF NOT EXISTS request_log (token_id bigint REFERENCES token_auth.token)")
+        .expect("a table");
+    expired(db, account, count, "referenced", "2 hours");
+    db.run(
+        "INSERT INTO request_log SELECT id FROM token_auth.token WHERE name = 'referenced'
+            EXCEPT SELECT token_id FROM request_log",
+        &[],
+    );
+}
+
+fn expired(db: &mut Client, account: i64, count: i32, name: &str, ago: &str) {
+    db.run(
+        "INSERT INTO token_auth.token (account_id, name, digest, hint, expires_at, created_by)
+         SELECT $1, $3, sha256((gen_random_uuid() || i::text)::bytea), 'tok_abcd...wxyz',
+                clock_timestamp() - $4::text::interval - i * interval '1 microsecond', 'test'
+         FROM generate_series(1, $2) i",
+        &[&account, &count, &name, &ago],
+    );
+}
+
+fn count(db: &mut Client, name: &str) -> i64 {
+    db.get("SELECT count(*) FROM token_auth.token WHERE name = $1", &[&name])
+}
+
+/// The last warning of the launcher, with its detail and hint, once there is one with this text.
+fn warning(cluster: &Cluster, text: &str) -> String {
+    let mut found = String::new();
+    wait_until(&format!("a warning with {text}"), SOON, || {
+        let log = cluster.log();
+        let lines: Vec<&str> = log.text().lines().collect();
+        let is_it = |at: &usize| {
+            let end = lines.len().min(at + 3);
+            lines[*at].contains("WARNING:  token_auth:") && lines[*at..end].join("\n").contains(text)
+        };
+        match (0..lines.len()).rev().find(is_it) {
+            Some(at) => {
+                found = lines[at..lines.len().min(at + 3)].join("\n");
+                true
+            }
+            None => false,
+        }
+    });
+    found
+}
+
+#[test]
+fn two_hundred_that_are_referred_to_keep_none_of_the_others() {
+    let cluster = swept_every("1h").start();
+    let (mut db, account) = database_to_sweep(&cluster, "app");
+    // A first round, so that the next one begins when this says so.
+    wait_until("a first round", SOON, || !cluster::workers_started(&cluster).eq(&0));
+    referenced(&mut db, account, 200);
+    expired(&mut db, account, 9_800, "free", "1 hour");
+    // In the midst of the others as well.
+    db.run("UPDATE token_auth.token SET expires_at = clock_timestamp() - interval '1 hour' WHERE name = 'referenced' AND id % 2 = 0", &[]);
+
+    cluster.reload_with("token_auth.sweep_interval", "2s");
+    wait_until("the others", SOON, || count(&mut db, "free") == 0);
+    assert_eq!(count(&mut db, "referenced"), 200);
+    assert!(cluster.log().lines_with("could not be removed").len() <= 1, "more than one round");
+    let told = warning(&cluster, "could not be removed");
+    assert!(told.contains("200 expired tokens of database \"app\" could not be removed"), "{told}");
+    assert!(
+        told.contains("200: rows refer to them, in public.request_log (foreign key request_log_token_id_fkey)"),
+        "{told}"
+    );
+    assert!(told.contains("ON DELETE CASCADE"), "{told}");
+
+    // Once a round.
+    let began = cluster.log().lines_with("could not be removed").len();
+    std::thread::sleep(seconds(5));
+    let told = cluster.log().lines_with("could not be removed").len() - began;
+    assert!((1..=4).contains(&told), "{told} warnings in five seconds");
+
+    // What is in the way goes, and so do they.
+    db.run("TRUNCATE request_log", &[]);
+    wait_until("the rest", SOON, || db.token_count() == 0);
+}
+
+#[test]
+fn more_than_a_round_tries_do_not_starve_what_is_new_or_old() {
+    let cluster = swept_every("1s").start();
+    let (mut db, account) = database_to_sweep(&cluster, "app");
+    referenced(&mut db, account, 5_000);
+    // Below all of them.
+    expired(&mut db, account, 500, "oldest", "1 day");
+    wait_until("the oldest", SOON, || count(&mut db, "oldest") == 0);
+    for round in 1..=3 {
+        expired(&mut db, account, 500, "new", "1 second");
+        let began = Instant::now();
+        wait_until(&format!("new ones, time {round}"), SOON, || count(&mut db, "new") == 0);
+        assert!(began.elapsed() < seconds(10), "{:?}", began.elapsed());
+    }
+    assert_eq!(count(&mut db, "referenced"), 5_000);
+}
+
+#[test]
+fn what_a_trigger_keeps_or_refuses_keeps_none_of_the_others() {
+    let cluster = swept_every("1s").start();
+    let (mut db, account) = database_to_sweep(&cluster, "app");
+    db.batch_execute(
+        "CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS $$
+         BEGIN
+             IF OLD.name = 'kept' THEN RETURN NULL; END IF;
+             IF OLD.name = 'refused' THEN RAISE EXCEPTION 'not %', encode(OLD.digest, 'hex'); END IF;
+             IF OLD.name = 'slow' THEN PERFORM pg_sleep(10); END IF;
+             RETURN OLD;
+         END $$;
+         CREATE TRIGGER keep BEFORE DELETE ON token_auth.token FOR EACH ROW EXECUTE FUNCTION keep()",
+    )
+    .expect("a trigger");
+    expired(&mut db, account, 100, "kept", "3 hours");
+    expired(&mut db, account, 100, "refused", "2 hours");
+    expired(&mut db, account, 1, "slow", "1 hour");
+    expired(&mut db, account, 1_000, "free", "4 hours");
+    expired(&mut db, account, 1_000, "free", "2 hours 30 minutes");
+    wait_until("the others", SOON, || count(&mut db, "free") == 0);
+    assert_eq!(db.token_count(), 201);
+    let told = warning(&cluster, "201 expired tokens");
+    assert!(told.contains("100: a trigger kept them"), "{told}");
+    assert!(told.contains("100: P0001 (not "), "{told}");
+    assert!(told.contains("1: their deletion takes too long"), "{told}");
+    let digests: Vec<String> = db.list("SELECT encode(digest, 'hex') FROM token_auth.token", &[]);
+    let log = cluster.log();
+    assert!(digests.iter().all(|digest| !log.text().contains(digest.as_str())), "a digest is in the log");
+}
+
+#[test]
+fn what_an_open_transaction_holds_keeps_none_of_the_others() {
+    let cluster = swept_every("1s").start();
+    let (mut db, account) = database_to_sweep(&cluster, "app");
+    let doomed = db.domain(account, "doomed.example");
+    let mut elsewhere = cluster.connect("app", "postgres");
+    let mut open = elsewhere.transaction().expect("a transaction");
+    expired(&mut db, account, 20, "access", "1 hour");
+    db.run(
+        "INSERT INTO token_auth.token_access (account_id, token_id, domain_id, scopes)
+         SELECT account_id, id, $1, '{*}' FROM token_auth.token WHERE name = 'access'",
+        &[&doomed.id],
+    );
+    // Who deletes a domain holds the access that others have to it.
+    open.run("SELECT token_auth.delete_domain($1)", &[&doomed.id]);
+    expired(&mut db, account, 1_000, "free", "3 hours");
+    expired(&mut db, account, 1_000, "free", "1 second");
+
+    wait_until("the others", SOON, || count(&mut db, "free") == 0);
+    assert_eq!(count(&mut db, "access"), 20);
+    warning(&cluster, "20: other sessions have locked them");
+    open.commit().expect("the domain goes");
+    wait_until("those that were locked", SOON, || count(&mut db, "access") == 0);
+}
+
+/// It is neither cancelled nor does it time out; only its process can be ended.
+#[test]
+fn a_trigger_that_never_ends_keeps_none_of_the_others() {
+    let cluster = swept_every("1s").start();
+    let (mut db, account) = database_to_sweep(&cluster, "app");
+    let (mut other, other_account) = database_to_sweep(&cluster, "other");
+    db.batch_execute(
+        "CREATE FUNCTION endless() RETURNS trigger LANGUAGE plpgsql AS $$
+         BEGIN
+             IF OLD.name <> 'endless' THEN RETURN OLD; END IF;
+             LOOP
+                 BEGIN PERFORM pg_sleep(1); EXCEPTION WHEN query_canceled THEN NULL; END;
+             END LOOP;
+         END $$;
+         CREATE TRIGGER endless BEFORE DELETE ON token_auth.token FOR EACH ROW EXECUTE FUNCTION endless()",
+    )
+    .expect("a trigger");
+    expired(&mut db, account, 1, "endless", "2 hours");
+    expired(&mut db, account, 300, "free", "1 hour");
+    expired(&mut db, account, 300, "free", "3 hours");
+    wait_until("the others", SOON, || count(&mut db, "free") == 0);
+    assert_eq!(db.token_count(), 1);
+    warning(&cluster, "1: their deletion takes too long");
+    expired(&mut other, other_account, 3, "free", "1 hour");
+    wait_until("those of another database", SOON, || other.token_count() == 0);
+}
+
+/// PostgreSQL refuses every DELETE from such a table, so no token can go; the other databases do not suffer from it.
+#[test]
+fn a_publication_without_replica_identity_is_told() {
+    let cluster = swept_every("1s").setting("wal_level", "logical").start();
+    let (mut db, account) = database_to_sweep(&cluster, "app");
+    let (mut other, other_account) = database_to_sweep(&cluster, "other");
+    db.batch_execute(
+        "ALTER TABLE token_auth.token REPLICA IDENTITY NOTHING; CREATE PUBLICATION p FOR TABLE token_auth.token",
+    )
+    .expect("a publication");
+    expired(&mut db, account, 1_500, "published", "2 hours");
+    expired(&mut other, other_account, 1_500, "free", "2 hours");
+    wait_until("the others", SOON, || other.token_count() == 0);
+    let told = warning(&cluster, "1500 expired tokens of database \"app\"");
+    assert!(told.contains("cannot delete from table \"token\""), "{told}");
+    db.run("ALTER TABLE token_auth.token REPLICA IDENTITY DEFAULT", &[]);
+    wait_until("the rest", SOON, || db.token_count() == 0);
+}
+
+/// Who defers a trigger in the midst of a deletion, so that it would run after it, holds up what it refers to.
+#[test]
+fn a_trigger_that_would_run_after_the_sweep_holds_up_its_own_tokens() {
+    let cluster = swept_every("1s").start();
+    let (mut db, account) = database_to_sweep(&cluster, "app");
+    db.batch_execute(
+        "CREATE TABLE deferring (token_id bigint REFERENCES token_auth.token ON DELETE CASCADE);
+         CREATE FUNCTION defer() RETURNS trigger LANGUAGE plpgsql AS $$
+         BEGIN SET CONSTRAINTS ALL DEFERRED; RETURN OLD; END $$;
+         CREATE TRIGGER defer BEFORE DELETE ON deferring FOR EACH ROW EXECUTE FUNCTION defer();
+         CREATE CONSTRAINT TRIGGER late AFTER DELETE ON deferring DEFERRABLE FOR EACH ROW EXECUTE FUNCTION defer()",
+    )
+    .expect("a table");
+    expired(&mut db, account, 5, "deferring", "2 hours");
+    db.run("INSERT INTO deferring SELECT id FROM token_auth.token", &[]);
+    expired(&mut db, account, 100, "free", "3 hours");
+    wait_until("the others", SOON, || count(&mut db, "free") == 0);
+    assert_eq!(count(&mut db, "deferring"), 5);
+    warning(&cluster, "5: 42501 (cannot fire deferred trigger within security-restricted operation)");
+}
+
+#[test]
+fn sweep_by_hand_removes_the_others_and_warns() {
+    let cluster = Cluster::builder().start();
+    let (mut db, account) = database_to_sweep(&cluster, "app");
+    referenced(&mut db, account, 30);
+    expired(&mut db, account, 3_000, "free", "3 hours");
+    db.batch_execute("CREATE ROLE sweeper LOGIN; GRANT EXECUTE ON FUNCTION token_auth.sweep TO sweeper")
+        .expect("a role");
+    let (mut sweeper, heard) = cluster.connect_listening("app", "sweeper");
+    assert_eq!(sweeper.get::<i64>("SELECT token_auth.sweep()", &[]), 3_000);
+    assert_eq!(db.token_count(), 30);
+    let heard = heard.lock().expect("no listener panics").join("\n");
+    assert!(heard.contains("30 expired tokens could not be removed"), "{heard}");
+    // A limit counts what was removed, and so does the result.
+    expired(&mut db, account, 10, "free", "3 hours");
+    assert_eq!(sweeper.get::<i64>("SELECT token_auth.sweep(4)", &[]), 4);
+    assert_eq!(sweeper.get::<i64>("SELECT token_auth.sweep(100)", &[]), 6);
+    // A cancellation is no token that cannot go.
+    db.batch_execute(
+        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(30); RETURN OLD; END $$;
+         CREATE TRIGGER slow BEFORE DELETE ON token_auth.token FOR EACH ROW EXECUTE FUNCTION slow()",
+    )
+    .expect("a trigger");
+    sweeper.run("SET statement_timeout = '300ms'", &[]);
+    assert_eq!(sweeper.refused("SELECT token_auth.sweep()", &[]).code, "57014");
+    assert_eq!(db.token_count(), 30);
+}
+
+#[test]
+fn who_deletes_what_is_referred_to_is_told_by_which_table() {
+    let cluster = Cluster::builder().start();
+    let (mut db, account) = database_to_sweep(&cluster, "app");
+    let domain = db.domain(account, "mail.example");
+    let token = db.account_token(account, "kept", &["*"]);
+    db.batch_execute(
+        "CREATE SCHEMA shop;
+         CREATE TABLE shop.token_use (token_id bigint CONSTRAINT \"uses a token\" REFERENCES token_auth.token);
+         CREATE TABLE shop.customer (account text REFERENCES token_auth.account (name))",
+    )
+    .expect("tables");
+    db.run("INSERT INTO shop.token_use VALUES ($1), ($2)", &[&token.id, &domain.token.id]);
+    db.run("INSERT INTO shop.customer VALUES ('brief')", &[]);
+    for (sql, id, what, table) in [
+        ("SELECT token_auth.delete_token($1)", token.id, format!("token {}", token.id), "shop.token_use"),
+        ("SELECT token_auth.delete_domain($1)", domain.id, format!("domain {}", domain.id), "shop.token_use"),
+        ("SELECT token_auth.rename_account($1, 'other')", account, format!("account {account}"), "shop.customer"),
+    ] {
+        let refusal = db.refused(sql, &[&id]);
+        assert_eq!(refusal.code, "23503", "{sql}");
+        assert!(refusal.message.contains(&what) && refusal.message.contains(table), "{refusal:?}");
+        assert!(refusal.hint.contains("ON DELETE CASCADE"), "{refusal:?}");
+        assert_eq!(refusal.detail, "");
+    }
+    let refusal = db.refused("SELECT token_auth.delete_account($1, 'brief')", &[&account]);
+    assert_eq!(refusal.code, "23503");
+    assert!(refusal.message.contains("shop."), "{refusal:?}");
+    assert_eq!(db.token_count(), 2);
+}
+
+#[test]
+fn a_backlog_in_one_database_does_not_delay_another() {
+    let cluster = swept_every("1s").start();
+    let (mut busy, busy_account) = database_to_sweep(&cluster, "busy");
+    let (mut other, other_account) = database_to_sweep(&cluster, "other");
+    cluster::delay_deletions(&mut busy, 0.002);
+    expired(&mut busy, busy_account, 20_000, "backlog", "1 hour");
+    wait_until("the backlog to be worked at", SOON, || busy.token_count() < 20_000);
+    let mut longest = Duration::ZERO;
+    for _ in 0..5 {
+        expired(&mut other, other_account, 1, "one", "1 second");
+        let began = Instant::now();
+        wait_until("the one", SOON, || count(&mut other, "one") == 0);
+        longest = longest.max(began.elapsed());
+    }
+    assert!(busy.token_count() > 0, "the backlog is gone already");
+    // The interval, a turn of the other database, and its own.
+    assert!(longest < seconds(3), "{longest:?}");
+}
