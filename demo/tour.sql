@@ -163,3 +163,9 @@ SELECT :'refused' <> '42501' AS not_refused \gset
 \if :not_refused
 DO $$ BEGIN RAISE EXCEPTION 'a token that may do more was not refused'; END $$;
 \endif
+\echo
+\set ECHO all
+--
+-- 13. And is all well with the extension itself?
+--
+SELECT name, ok, detail FROM token_auth.health();

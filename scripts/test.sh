@@ -19,7 +19,7 @@ main() {
     if [[ $mode == test ]]; then "$root/scripts/setup.sh"; else use_postgres; fi
     if [[ " ${suites[*]} " == *" cluster "* ]]; then "$root/scripts/test_tools.sh"; fi
     for suite in "${suites[@]}"; do
-        if [[ $mode == test && $suite != rules ]]; then install_once; fi
+        if [[ $mode == test && $suite != rules && $suite != assertions ]]; then install_once; fi
         run_suite "$suite"
     done
     printf '\n'
@@ -30,7 +30,7 @@ main() {
 }
 
 choose_suites() {
-    local all="rules regress isolation cluster" name
+    local all="rules regress isolation cluster assertions" name
     [[ $mode != installcheck ]] || all="regress isolation"
     read -ra suites <<<"${SUITE:-${TESTS:+regress}}"
     ((${#suites[@]})) || read -ra suites <<<"$all"
@@ -51,7 +51,7 @@ run_suite() {
     local suite=$1 log=$results/$1.log began=$SECONDS status=0 passed failed
     printf '\n'
     say "Suite $suite"
-    if [[ $suite != rules && ${installed:-yes} == no ]]; then
+    if [[ $suite != rules && $suite != assertions && ${installed:-yes} == no ]]; then
         echo "not run: token_auth could not be built and installed" >"$log"
         cat "$log"
         status=1
@@ -66,13 +66,13 @@ run_suite() {
     fi
     all_passed=$((all_passed + passed))
     all_failed=$((all_failed + failed))
-    table+=("$(printf '%-10s %4d passed %4d failed   %s' "$suite" "$passed" "$failed" "$(in_words $((SECONDS - began)))")")
+    table+=("$(printf '%-11s %4d passed %4d failed   %s' "$suite" "$passed" "$failed" "$(in_words $((SECONDS - began)))")")
 }
 
 # Prints how many passed and how many failed. PostgreSQL 15 prints "test name ... ok", 16 and later TAP.
 count() {
     case $1 in
-        rules | cluster)
+        rules | cluster | assertions)
             awk '/^test result:/ { for (i = 2; i <= NF; i++) { if ($i ~ /^passed/) p += $(i - 1); if ($i ~ /^failed/) f += $(i - 1) } }
                  END { print p + 0, f + 0 }' "$2"
             ;;
@@ -92,6 +92,15 @@ suite_rules() {
 suite_cluster() {
     need_cargo
     cargo test --locked -p token_auth_cluster_tests --no-fail-fast
+}
+
+# What works in PostgreSQL's own structures, on a server that checks them.
+suite_assertions() {
+    local server tests=(discarded_caches foreign_code own_roles reinstall_stress sweep_stuck erase_sealed acting_as_a_token)
+    need_cargo
+    server=$("$root/scripts/assert_server.sh") || return
+    PG_CONFIG=$server CARGO_TARGET_DIR=$target/assert "$root/scripts/install.sh" || return
+    PG_CONFIG=$server cargo test --locked -p token_auth_cluster_tests --features assertions --no-fail-fast "${tests[@]/#/--test=}"
 }
 
 suite_regress() { on_server regress sql pg_regress; }

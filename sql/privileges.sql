@@ -16,7 +16,7 @@ REVOKE ALL ON ALL TABLES    IN SCHEMA token_auth FROM PUBLIC;
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA token_auth FROM PUBLIC;
 
 -- What says something about the caller's own transaction is for everybody: policies ask it.
-GRANT USAGE ON SCHEMA token_auth TO PUBLIC;
+GRANT USAGE ON SCHEMA token_auth TO PUBLIC, token_auth_owner;
 GRANT EXECUTE ON FUNCTION
     token_auth.deauthenticate,
     token_auth.current_token_id,

@@ -4,7 +4,7 @@
 use pgrx::{PgTrigger, pg_trigger};
 
 use crate::error::{Error, answer};
-use crate::protect::Outcome;
+use crate::protect::{Outcome, check_table};
 use crate::store::invalidation;
 
 /// AFTER a change of a token or its access, for each row. The argument is the column with the token's id.
@@ -23,13 +23,18 @@ fn announce_account_change<'a>(trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
 
 /// AFTER any change of what all accounts share, and after TRUNCATE.
 #[pg_trigger(sql = false)]
-fn announce_shared_change<'a>(_trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
-    invalidation::announce_shared();
+fn announce_shared_change<'a>(trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
+    answer(|| {
+        check_table(trigger)?;
+        invalidation::announce_shared();
+        Ok(())
+    });
     Ok(None)
 }
 
 /// Of the row as it was, and as it is, where that is another id.
 fn announce(trigger: &PgTrigger<'_>, announce: fn(i64)) -> Result<(), Error> {
+    check_table(trigger)?;
     let column = trigger.extra_args().ok().and_then(|arguments| arguments.into_iter().next());
     let column = column.ok_or(Error::NotOurTable)?;
     let mut announced = None;

@@ -14,7 +14,7 @@ use pgrx::{PgTrigger, WhoAllocated, pg_trigger};
 use token_auth_rules::name;
 
 use crate::error::{Error, answer};
-use crate::protect::Outcome;
+use crate::protect::{Outcome, check_table};
 use crate::store::statement::Statement;
 use crate::store::value::Given;
 
@@ -23,6 +23,7 @@ use crate::store::value::Given;
 fn lock_profile_first<'a>(trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
     static LOCK: Statement = Statement::new("SELECT true FROM token_auth.profile WHERE name = $1 FOR UPDATE");
     answer(|| {
+        check_table(trigger)?;
         let old = trigger.old().ok_or(Error::NotOurTable)?;
         let name = name_in(&old, "name")?;
         LOCK.latest_run(&[name.into()]);
@@ -36,6 +37,7 @@ fn lock_profile_first<'a>(trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
 fn lock_account_first<'a>(trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
     static LOCK: Statement = Statement::new("SELECT true FROM token_auth.account WHERE id = $1 FOR UPDATE");
     answer(|| {
+        check_table(trigger)?;
         let old = trigger.old().ok_or(Error::NotOurTable)?;
         let id: i64 = old.get_by_name("id").ok().flatten().ok_or(Error::NotOurTable)?;
         LOCK.latest_run(&[id.into()]);
@@ -50,6 +52,7 @@ fn erase_sealed_of_profile<'a>(trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
     static WAIT_FOR_MAKERS: Statement =
         Statement::new("SELECT id FROM token_auth.account WHERE profile = $1 ORDER BY id FOR UPDATE");
     answer(|| {
+        check_table(trigger)?;
         let new = trigger.new().ok_or(Error::NotOurTable)?;
         let profile = name_in(&new, "name")?;
         let accounts: Vec<i64> = WAIT_FOR_MAKERS.latest_rows(&[profile.into()], |row| row.must(1));
@@ -65,6 +68,7 @@ fn erase_sealed_of_account<'a>(trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
     static CAN_REVEAL: Statement =
         Statement::new("SELECT can_reveal FROM token_auth.profile WHERE name = $1 FOR KEY SHARE");
     answer(|| {
+        check_table(trigger)?;
         let new = trigger.new().ok_or(Error::NotOurTable)?;
         let id: i64 = new.get_by_name("id").ok().flatten().ok_or(Error::NotOurTable)?;
         let profile = name_in(&new, "profile")?;

@@ -540,7 +540,7 @@ pub fn or_referenced<T>(what: &'static str, id: i64, statement: impl FnOnce() ->
         (!fields.table().is_empty()).then(|| Error::Referenced {
             what,
             id,
-            by: format!("{}.{}", fields.schema(), fields.table()),
+            by: redacted(&format!("{}.{}", fields.schema(), fields.table())),
             constraint: fields.constraint(),
         })
     })
@@ -602,33 +602,43 @@ pub fn redacted(message: &str) -> String {
     without_secrets(message, LONGEST)
 }
 
-/// Arguments get mixed up, and code of others may report what it saw: what is a secret, a digest or a key is not shown.
+/// Arguments get mixed up, and code of others may report what it saw: what is a secret, a digest or a key is not shown,
+/// whatever stands around it.
 fn without_secrets(text: &str, longest: usize) -> String {
     let text = head(text);
-    let words = text.split_inclusive(char::is_whitespace).map(|word| {
-        let bare = word.trim_end();
-        if secret::is_well_formed(bare.as_bytes()) {
-            secret::hint(bare) + &word[bare.len()..]
-        } else if is_long_hexadecimal(bare) {
-            format!("{}...{}", &bare[..4], &word[bare.len()..])
+    let mut shown = String::new();
+    for piece in text.split_inclusive(|c: char| !is_of_word(c)) {
+        let word = piece.trim_end_matches(|c: char| !is_of_word(c));
+        if secret::is_well_formed(word.as_bytes()) {
+            shown += &secret::hint(word);
+        } else if can_be_secret(word) {
+            shown += &word[..4];
+            shown += "...";
         } else {
-            word.to_string()
+            shown += word;
         }
-    });
-    let text: String = words.collect();
-    let mut shown: String = text
+        shown += &piece[word.len()..];
+    }
+    let mut visible: String = shown
         .chars()
         .take(longest)
         .flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] })
         .collect();
-    if text.chars().nth(longest).is_some() {
-        shown.push('…');
+    if shown.chars().nth(longest).is_some() {
+        visible.push('…');
     }
-    shown
+    visible
 }
 
-/// Whether a word can be a digest, a sealed copy or a key, as they are usually written.
-fn is_long_hexadecimal(word: &str) -> bool {
-    let digits = word.strip_prefix("\\x").unwrap_or(word);
-    digits.len() >= 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+/// What secrets, and digests in hexadecimal or base64, are written with.
+fn is_of_word(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '_' | '+' | '/' | '=')
+}
+
+/// Whether a word can be a digest, a sealed copy, a key, or a secret with a slip in it, as they are usually written.
+fn can_be_secret(word: &str) -> bool {
+    let digits = word.strip_prefix('x').unwrap_or(word);
+    let has = |kind: fn(&u8) -> bool| word.as_bytes().iter().any(kind);
+    digits.len() >= 48 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+        || word.len() >= 40 && has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase) && has(u8::is_ascii_digit)
 }

@@ -136,26 +136,22 @@ fn triggers() -> Check {
     }
 }
 
-/// Foreign keys to our tables from columns of types that are not PostgreSQL's own, on tables of a role which is neither a
-/// superuser nor our own: their casts run as the owner of our tables.
+/// Foreign keys to our tables from columns of types of a role which is neither a superuser nor our own: who owns a type makes
+/// its casts, and those run as the owner of our tables.
 fn foreign_keys() -> Check {
     static KEYS: Statement = Statement::as_caller(
         "SELECT pg_catalog.string_agg(
-                    pg_catalog.format('%I on %s of %I', k.conname, k.conrelid::regclass, r.rolname),
+                    pg_catalog.format('%I on %s with a type of %I', k.conname, k.conrelid::regclass, r.rolname),
                     ', ' ORDER BY k.conrelid::regclass::text, k.conname)
            FROM pg_catalog.pg_constraint k
            JOIN pg_catalog.pg_class ours ON ours.oid = k.confrelid
-           JOIN pg_catalog.pg_class c ON c.oid = k.conrelid
-           JOIN pg_catalog.pg_roles r ON r.oid = c.relowner
+           JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = ANY (k.conkey)
+           JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+           JOIN pg_catalog.pg_roles r ON r.oid = t.typowner
           WHERE k.contype = 'f'
             AND ours.relnamespace = 'token_auth'::regnamespace
             AND NOT r.rolsuper
-            AND r.rolname <> $1::name
-            AND EXISTS (SELECT
-                          FROM pg_catalog.pg_attribute a
-                         WHERE a.attrelid = k.conrelid
-                           AND a.attnum = ANY (k.conkey)
-                           AND a.atttypid >= 16384)",
+            AND r.rolname <> $1::name",
     );
     match found(&KEYS) {
         None => Check::good("foreign_keys", "no foreign key to the tables has a type of another role"),

@@ -9,7 +9,7 @@
 use pgrx::{PgTrigger, pg_trigger};
 
 use crate::error::{Error, answer};
-use crate::protect::Outcome;
+use crate::protect::{Outcome, check_table};
 use crate::store::server;
 use crate::store::statement::Statement;
 use crate::store::value::Value;
@@ -34,6 +34,7 @@ fn keep_last_token<'a>(trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
           LIMIT 1",
     );
     answer(|| {
+        check_table(trigger)?;
         let old = trigger.old().ok_or(Error::NotOurTable)?;
         let home: Option<i64> = old.get_by_name("domain_id").map_err(|_| Error::NotOurTable)?;
         let kept = LOCK_DOMAIN.latest_row(&[home.into()], |row| (row.must(1), row.must(2)));
@@ -52,7 +53,7 @@ fn keep_last_token<'a>(trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
 /// AFTER TRUNCATE of the tokens: the rows are gone, so it takes every domain of a profile that keeps the last token
 /// for one that had some.
 #[pg_trigger(sql = false)]
-fn keep_last_tokens_on_truncate<'a>(_trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
+fn keep_last_tokens_on_truncate<'a>(trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
     static DOMAIN: Statement = Statement::new(
         "SELECT d.name, p.name
            FROM token_auth.domain d
@@ -62,9 +63,12 @@ fn keep_last_tokens_on_truncate<'a>(_trigger: &'a PgTrigger<'a>) -> Outcome<'a> 
           ORDER BY d.id
           LIMIT 1",
     );
-    answer(|| match DOMAIN.latest_row(&[], |row| (row.must(1), row.must(2))) {
-        Some((domain, profile)) => Err(Error::LastTokenTruncated { domain, profile }),
-        None => Ok(()),
+    answer(|| {
+        check_table(trigger)?;
+        match DOMAIN.latest_row(&[], |row| (row.must(1), row.must(2))) {
+            Some((domain, profile)) => Err(Error::LastTokenTruncated { domain, profile }),
+            None => Ok(()),
+        }
     });
     Ok(None)
 }

@@ -16,6 +16,7 @@ pub type Outcome<'a> = Result<Option<PgHeapTuple<'a, AllocatedByPostgres>>, std:
 #[pg_trigger(sql = false)]
 fn refuse_change<'a>(trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
     answer(|| -> Result<(), Error> {
+        check_table(trigger)?;
         let table = trigger.table_name().map_err(|_| Error::NotOurTable)?;
         Err(Error::Immutable { table, column: argument(trigger).ok_or(Error::NotOurTable)? })
     });
@@ -28,6 +29,7 @@ fn refuse_change<'a>(trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
 fn protect_presets<'a>(trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
     static IS_PRESET: Statement = Statement::new("SELECT true FROM token_auth.profile WHERE name = $1 AND builtin");
     answer(|| {
+        check_table(trigger)?;
         if server::is_in_own_script() {
             return Ok(());
         }
@@ -51,6 +53,12 @@ fn protect_presets<'a>(trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
         Ok(())
     });
     Ok(trigger.new().or_else(|| trigger.old()))
+}
+
+/// That a trigger is on a table of ours: whoever may execute a trigger function could put it on one of his own.
+pub fn check_table(trigger: &PgTrigger<'_>) -> Result<(), Error> {
+    let schema = trigger.table_schema().map_err(|_| Error::NotOurTable)?;
+    if schema == "token_auth" { Ok(()) } else { Err(Error::NotOurTable) }
 }
 
 fn argument(trigger: &PgTrigger<'_>) -> Option<String> {

@@ -43,7 +43,7 @@ pub fn make() -> Result<(), Error> {
     Ok(())
 }
 
-/// The worker's role, unless it is missing or could do more than PUBLIC.
+/// The worker's role, unless it is missing, or has an attribute or a membership.
 pub fn worker() -> Option<pg_sys::Oid> {
     server::role(WORKER).filter(|_| surplus(WORKER).is_none())
 }

@@ -4,6 +4,7 @@
 //! subtransaction of its own. A token that cannot go (a foreign key without ON DELETE, a trigger, a lock, a publication)
 //! holds up itself alone: the part is made smaller until that token is alone in it, and the walk goes on behind it.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant as Clock};
 
 use pgrx::pg_sys::panic::ErrorReport;
@@ -83,6 +84,9 @@ impl Limits {
 /// more, everybody's snapshots would take longer.
 const MOST_PARTS: usize = 60;
 
+/// In the worker a deferred trigger would fire at COMMIT, outside of its restricted operation.
+static NOTHING_DEFERRED: Statement = Statement::as_caller("SET CONSTRAINTS ALL IMMEDIATE");
+
 /// A part that takes no longer is followed by one of twice the size.
 const QUICK: Duration = Duration::from_millis(100);
 
@@ -106,7 +110,7 @@ impl Walk {
         // What has gone before must be committed when the next one may end the process.
         let is_careful = self.careful_until < from && self.careful_until != Position::TOP;
         let count = if is_careful { 1 } else { count };
-        let due = due(from, count);
+        let (due, next) = due(from, count);
         let _timeout = LocalSetting::set(c"lock_timeout", LOCK_TIMEOUT);
         let mut rest = &due[..];
         let mut parts = 0;
@@ -126,7 +130,13 @@ impl Walk {
             let tell = |attempt| limits.iter().for_each(|limits| (limits.tell)(attempt));
             tell(last.map(|last| Attempt { last, size }));
             let began = Clock::now();
-            let result = subtransaction::run(limit.flatten(), || delete(part));
+            let result = subtransaction::run(limit.flatten(), || {
+                // A trigger that a part before has set off may have changed that.
+                if limits.is_some() {
+                    NOTHING_DEFERRED.run(&[]);
+                }
+                delete(part)
+            });
             tell(None);
             match result {
                 Ok(gone) => {
@@ -149,9 +159,7 @@ impl Walk {
             rest = after;
             self.position = last;
         }
-        if (due.len() as i64) < count {
-            self.position = None;
-        }
+        self.position = next;
     }
 
     fn hold(&mut self, failure: &Failure) {
@@ -174,37 +182,75 @@ impl Walk {
 }
 
 /// A token that is due.
+#[derive(Clone, Copy)]
 struct Due {
     id: i64,
     position: Position,
 }
 
-/// The next tokens that are due below a position, locked. One that somebody else has locked is left for the next time
-/// rather than waited for. The smallest retention of all profiles comes first because it can use the index on
+/// The next tokens that are due below a position, locked, and where to go on; `None` where there are no more.
+///
+/// Tokens that have expired and are kept by their profile stand between those that are due, and may be many: they are passed
+/// over, so many at a time. The smallest retention of all profiles comes first because it can use the index on
 /// `expires_at`; the token's own decides.
 ///
 /// Where the sequence has never handed out an id, the tokens are somebody else's: a restore that is under way, which
 /// sets the sequences after it has brought back the rows of all tables, or a logical replication from the database
 /// that owns them. They are left alone; a restore would find no token for the access that it brings next.
-fn due(below: Position, count: i64) -> Vec<Due> {
-    static DUE: Statement = Statement::planned_for_arguments(
-        "SELECT t.id, t.expires_at
+fn due(below: Position, count: i64) -> (Vec<Due>, Option<Position>) {
+    const AT_A_TIME: i64 = 10_000;
+    static EXPIRED: Statement = Statement::planned_for_arguments(
+        "SELECT t.id, t.expires_at, t.expires_at <= $3 - p.expired_retention AS is_due
+           FROM (SELECT id, expires_at, account_id
+                   FROM token_auth.token
+                  WHERE (expires_at, id) < ($1, $2)
+                    AND expires_at <= $3 - (SELECT pg_catalog.min(expired_retention) FROM token_auth.profile)
+                    AND (SELECT is_called FROM token_auth.token_id_seq)
+                  ORDER BY expires_at DESC, id DESC
+                  LIMIT $4) t
+           JOIN token_auth.account a ON a.id = t.account_id
+           JOIN token_auth.profile p ON p.name = a.profile
+          ORDER BY t.expires_at DESC, t.id DESC",
+    );
+    // One that somebody else has locked is left for the next time rather than waited for, and one that is not due any more.
+    static LOCK: Statement = Statement::new(
+        "SELECT t.id
            FROM token_auth.token t
            JOIN token_auth.account a ON a.id = t.account_id
            JOIN token_auth.profile p ON p.name = a.profile
-          WHERE (t.expires_at, t.id) < ($1, $2)
-            AND t.expires_at <= $3 - (SELECT pg_catalog.min(expired_retention) FROM token_auth.profile)
-            AND t.expires_at <= $3 - p.expired_retention
-            AND (SELECT is_called FROM token_auth.token_id_seq)
-          ORDER BY t.expires_at DESC, t.id DESC
-          LIMIT $4
+          WHERE t.id = ANY ($1)
+            AND t.expires_at <= $2 - p.expired_retention
             FOR UPDATE OF t SKIP LOCKED",
     );
-    let arguments = [Instant(below.expires_at).into(), below.id.into(), server::now().into(), count.into()];
-    DUE.rows(&arguments, |row: &Row| {
+    let now = server::now();
+    let arguments = [Instant(below.expires_at).into(), below.id.into(), now.into(), AT_A_TIME.into()];
+    let expired = EXPIRED.rows(&arguments, |row: &Row| {
         let (id, expires_at): (i64, Instant) = (row.must(1), row.must(2));
-        Due { id, position: Position { expires_at: expires_at.0, id } }
-    })
+        (Due { id, position: Position { expires_at: expires_at.0, id } }, row.must::<bool>(3))
+    });
+    let is_last = (expired.len() as i64) < AT_A_TIME;
+    let mut passed = 0;
+    let mut next = None;
+    let mut due = Vec::new();
+    for (token, is_due) in expired.iter() {
+        if due.len() as i64 == count {
+            break;
+        }
+        passed += 1;
+        next = Some(token.position);
+        if *is_due {
+            due.push(*token);
+        }
+    }
+    if is_last && passed == expired.len() {
+        next = None;
+    }
+    let ids: Vec<i64> = due.iter().map(|token| token.id).collect();
+    if !ids.is_empty() {
+        let locked: HashSet<i64> = LOCK.rows(&[ids.into(), now.into()], |row| row.must(1)).into_iter().collect();
+        due.retain(|token| locked.contains(&token.id));
+    }
+    (due, next)
 }
 
 /// Deletes tokens, and returns how many of them are gone: a trigger can keep one without an error.
@@ -255,9 +301,13 @@ fn in_words(why: Why, text: &str) -> (String, &'static str) {
             "their deletion takes too long".to_string(),
             "Create an index on the columns of each foreign key that refers to token_auth.token.",
         ),
+        Why::Failed(code) if code == PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE as i32 => (
+            format!("{} ({text})", sqlstate(code)),
+            "Triggers run without rights here: make their functions SECURITY DEFINER, with a search_path of their own.",
+        ),
         Why::Failed(code) => (
             format!("{} ({text})", sqlstate(code)),
-            "The deletion of such a token fails by hand as well: try it in a transaction that you roll back.",
+            "Look at the triggers on token_auth.token, and on the tables whose foreign keys refer to it.",
         ),
     }
 }

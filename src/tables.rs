@@ -95,6 +95,9 @@ impl Tables {
         const TIMES: usize = 10;
         for _ in 0..TIMES {
             let tables = Self::now();
+            if invalidation::changes_never_cease() {
+                break;
+            }
             let mark = RelationMark::now();
             let (table, index) = select(&tables);
             // Without a table the extension is gone, or there again: finding it says which.
@@ -105,22 +108,24 @@ impl Tables {
         Self::open_under_lock(select)
     }
 
-    /// The same where messages about changes never cease (`debug_discard_caches` sends one for each lookup): while the table
-    /// is locked, nobody changes what is found of it.
+    /// The same where messages about changes never cease: while the table is locked, nobody changes what is found of it.
     fn open_under_lock(select: impl Fn(&Self) -> (pg_sys::Oid, pg_sys::Oid)) -> (Rc<Self>, IndexedTable) {
+        let mut known = Self::now();
         loop {
-            server::check_for_interrupts();
-            let (table, _) = select(&Self::find());
-            let Some(_locked) = Table::open(table) else { continue };
-            let tables = Self::find();
+            let (table, _) = select(&known);
+            let _locked = Table::open(table);
+            let tables = Rc::new(Self::find());
             let (same, index) = select(&tables);
             if let Some(open) = (same == table).then(|| IndexedTable::open(table, index, || true)).flatten() {
-                return (Rc::new(tables), open);
+                return (tables, open);
             }
+            known = tables;
         }
     }
 
     fn find() -> Self {
+        // Lookups of PostgreSQL's do not ask, and there are some fifty.
+        server::check_for_interrupts();
         let (token, access, account) = (TokenTable::find(), AccessTable::find(), AccountTable::find());
         let (profile, domain) = (ProfileTable::find(), DomainTable::find());
         let oids = [token.oid, access.oid, account.oid, profile.oid, domain.oid];

@@ -12,7 +12,7 @@
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
 use std::ptr;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use pgrx::pg_sys;
 
@@ -43,6 +43,8 @@ static CHANGES: AtomicU64 = AtomicU64::new(0);
 static ANY_CHANGES: AtomicU64 = AtomicU64::new(0);
 /// Of transactions and subtransactions of this backend; and how many it has prepared.
 static ABORTS: AtomicU64 = AtomicU64::new(0);
+/// Whether something changed each time that [`watch`] found out last.
+static NEVER_CEASE: AtomicBool = AtomicBool::new(false);
 static WATCHED_RELATIONS: [AtomicU32; WATCHED] = [const { AtomicU32::new(0) }; WATCHED];
 
 /// The state of the world that something was read in. What was read is good for as long.
@@ -141,7 +143,9 @@ pub fn announce_shared() {
 /// that no change falls between the finding and the watching. Where changes never cease, what is found last is good for
 /// now: its mark is never that of the watched relations, so the next caller finds out again.
 pub fn watch<T>(mut find: impl FnMut() -> T, relations: impl Fn(&T) -> Vec<pg_sys::Oid>) -> (T, RelationMark) {
-    const TIMES: usize = 10;
+    const TIMES: usize = 5;
+    // Once they did not cease, they are not waited for again and again.
+    let most = if changes_never_cease() { 1 } else { TIMES };
     let mut times = 0;
     loop {
         let before = ANY_CHANGES.load(Relaxed);
@@ -154,11 +158,18 @@ pub fn watch<T>(mut find: impl FnMut() -> T, relations: impl Fn(&T) -> Vec<pg_sy
         let mark = RelationMark::now();
         let is_undisturbed = ANY_CHANGES.load(Relaxed) == before;
         times += 1;
-        if is_undisturbed || times == TIMES {
+        if is_undisturbed || times == most {
+            NEVER_CEASE.store(!is_undisturbed, Relaxed);
             add_one(&CHANGES);
             return (found, if is_undisturbed { mark } else { RelationMark::NEVER });
         }
     }
+}
+
+/// Whether something changed each time that [`watch`] found out last. `debug_discard_caches` has each lookup of PostgreSQL's
+/// send a message that everything has.
+pub fn changes_never_cease() -> bool {
+    NEVER_CEASE.load(Relaxed)
 }
 
 /// The state of the watched relations.

@@ -111,6 +111,13 @@ impl LocalSetting {
         }
     }
 
+    /// A caller who forces custom plans would have digests in plans, and could have those printed (`debug_print_plan`).
+    pub fn plans_as_we_ask() -> Option<Self> {
+        // SAFETY: a plain variable of the process.
+        let is_forced = unsafe { pg_sys::plan_cache_mode } != pg_sys::PlanCacheMode::PLAN_CACHE_MODE_AUTO as c_int;
+        is_forced.then(|| Self::set(c"plan_cache_mode", c"auto"))
+    }
+
     /// What names and operators of ours mean: PostgreSQL's own, whatever the caller's path has.
     pub fn own_search_path() -> Self {
         Self::set(c"search_path", c"pg_catalog, pg_temp")

@@ -59,6 +59,8 @@ impl Position {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Held {
     pub count: u32,
+    /// The same, where one that takes long counts as many.
+    pub weight: u32,
     reasons: [Reason; REASONS],
     /// How many of them have a reason that is not listed.
     pub others: u32,
@@ -108,7 +110,10 @@ impl Reason {
 impl Held {
     pub fn add(&mut self, count: u32, why: Why, text: &str) {
         let text = &text[..text.floor_char_boundary(REASON_TEXT)];
+        /// It takes up to two seconds, where another one takes less than a millisecond.
+        const SLOW: u32 = 50;
         self.count += count;
+        self.weight += if why == Why::Slow { count * SLOW } else { count };
         let is_same = |reason: &Reason| reason.why == why && (matches!(why, Why::Failed(_)) || reason.text() == text);
         match self.reasons.iter_mut().find(|reason| reason.count == 0 || is_same(reason)) {
             Some(reason) if reason.count > 0 => reason.count += count,
@@ -123,6 +128,7 @@ impl Held {
     pub fn add_all(&mut self, other: &Self) {
         other.reasons().for_each(|reason| self.add(reason.count, reason.why, reason.text()));
         self.count += other.others;
+        self.weight += other.others;
         self.others += other.others;
     }
 

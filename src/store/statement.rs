@@ -118,6 +118,7 @@ impl Statement {
         let result = {
             let _owner = (self.user == User::Owner).then(AsOwner::begin);
             let _path = LocalSetting::own_search_path();
+            let _plans = LocalSetting::plans_as_we_ask();
             self.execute_now(arguments, view, read)
         };
         if let Some(triggers) = triggers {

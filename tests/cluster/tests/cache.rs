@@ -261,3 +261,23 @@ fn verification_writes_nothing() {
         scene.superuser.list("EXPLAIN (ANALYZE, WAL) UPDATE token_auth.token SET metadata = '{}'", &[]);
     assert!(wrote.iter().any(|line| line.contains("WAL: records=")), "{wrote:?}");
 }
+
+/// The first reader of a row that was just written sets hints on its page, as the first SELECT does; with checksums that is logged.
+#[test]
+fn with_data_checksums_no_more_than_the_first_reader_of_a_row_is_logged() {
+    let cluster = Cluster::builder().preload("token_auth").data_checksums().start();
+    let mut db = cluster.create_database_with_token_auth("app");
+    let account = db.account("acme");
+    db.domain(account, "mail.example");
+    let secret = db.token(account, "sender", &["email:send"], "mail.example").secret;
+    db.run("CHECKPOINT", &[]);
+    let verify =
+        format!("EXPLAIN (ANALYZE, WAL) SELECT token_auth.verify_token('{secret}', 'email:send', 'mail.example')");
+    let wal = |db: &mut Client| db.list::<String>(&verify, &[]).iter().any(|line| line.contains("WAL"));
+    let mut first = cluster.connect("app", "postgres");
+    wal(&mut first);
+    for _ in 0..3 {
+        let mut session = cluster.connect("app", "postgres");
+        assert!(!wal(&mut session), "a later reader wrote WAL");
+    }
+}

@@ -250,6 +250,31 @@ fn the_callers_search_path_is_not_ours_and_is_its_own_again_in_triggers() {
     assert_eq!(caller.get::<String>("SELECT current_user::text", &[]), "caller");
 }
 
+/// Whoever may execute a trigger function could put it on a table of his own.
+#[test]
+fn our_trigger_functions_work_on_our_tables_only() {
+    let scene = Scene::start(Cluster::builder().preload("token_auth"));
+    let mut caller = scene.as_caller();
+    let mut functions: Vec<String> = caller.list(
+        "SELECT proname::text FROM pg_proc
+          WHERE pronamespace = 'token_auth'::regnamespace AND prorettype = 'trigger'::regtype ORDER BY 1",
+        &[],
+    );
+    functions.retain(|name| name != "keep_last_tokens_on_truncate");
+    assert!(functions.len() > 8, "{functions:?}");
+    for function in functions {
+        caller
+            .batch_execute(&format!(
+                "CREATE TEMP TABLE mine (id bigint, account_id bigint, domain_id bigint, token_id bigint, name text, profile text, builtin bool);
+                 CREATE TRIGGER t BEFORE UPDATE ON mine FOR EACH ROW EXECUTE FUNCTION token_auth.{function}('id');
+                 INSERT INTO mine VALUES (1, 1, 1, 1, 'default', 'default', false)"
+            ))
+            .unwrap_or_else(|error| panic!("{function}: {error:?}"));
+        assert_eq!(caller.refused("UPDATE mine SET profile = 'other'", &[]).code, "39P01", "{function}");
+        caller.run("DROP TABLE mine", &[]);
+    }
+}
+
 /// Neither can be had safe in PostgreSQL: what they give is the role that owns our tables, and nothing beyond it.
 #[test]
 fn a_cast_in_a_foreign_key_gives_the_owner_role_and_no_more() {

@@ -136,3 +136,22 @@ fn a_worker_without_its_role_says_so_and_removes_nothing() {
     db.run("ALTER ROLE token_auth_worker NOSUPERUSER", &[]);
     wait_until("the sweep", SOON, || db.token_count() == 0);
 }
+
+#[test]
+fn the_schema_may_be_closed_to_public() {
+    let cluster = swept_every("1s").start();
+    let (mut db, account) = cluster::database_to_sweep(&cluster, "app");
+    db.batch_execute(
+        "REVOKE USAGE ON SCHEMA token_auth FROM PUBLIC;
+         CREATE ROLE manager LOGIN;
+         GRANT USAGE ON SCHEMA token_auth TO manager;
+         GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA token_auth TO manager",
+    )
+    .expect("a role");
+    let mut manager = cluster.connect("app", "manager");
+    let token = manager.account_token(account, "made", &["*"]);
+    assert!(manager.is_good(&token.secret));
+    manager.run("SELECT token_auth.delete_token($1)", &[&token.id]);
+    db.expired_tokens(account, 3);
+    wait_until("the sweep", SOON, || db.token_count() == 0);
+}

@@ -73,7 +73,10 @@ SELECT call, position(:'secret' IN outcome) AS secret_at, outcome LIKE '%' || :'
               'SELECT token_auth.verify_token(''email:send'', %L)',
               'SELECT token_auth.create_token(1, ''x'', ARRAY[%L], all_domains => true)',
               'SELECT token_auth.create_account(''x'', %L)',
-              'SELECT token_auth.create_account(E''x\n%s'')']) AS call) AS asked
+              'SELECT token_auth.create_account(E''x\n%s'')',
+              'SELECT token_auth.verify_token(''x'', ''%s,'')',
+              'SELECT token_auth.create_account(''x'', ''Bearer:%s'')',
+              'SELECT token_auth.create_account(''x'', ''nope "%s"'')']) AS call) AS asked
  ORDER BY call;
 SELECT regress.outcome(format('SELECT token_auth.verify_token(''email:send'', %L)', encode(sha256('x'), 'hex')));
 SELECT regress.outcome(format('SELECT token_auth.verify_token(''email:send'', %L)', sha256('x')));

@@ -23,6 +23,7 @@ pub struct Builder {
     environment: Vec<(String, String)>,
     sealing_keys: Option<String>,
     memory_limit: Option<u64>,
+    data_checksums: bool,
 }
 
 impl Builder {
@@ -51,6 +52,12 @@ impl Builder {
         self
     }
 
+    /// Pages have checksums, as from PostgreSQL 18 on by default.
+    pub fn data_checksums(mut self) -> Builder {
+        self.data_checksums = true;
+        self
+    }
+
     /// A variable in the server's environment.
     pub fn environment(mut self, name: &str, value: &str) -> Builder {
         self.environment.push((name.to_owned(), value.to_owned()));
@@ -59,17 +66,13 @@ impl Builder {
 
     /// Makes the cluster (UTF-8, C locale, everybody trusted) and starts it.
     pub fn start(self) -> Cluster {
+        let checksums = self.data_checksums.then(|| "--data-checksums");
         self.make_and_start(|programs, data| {
             run(programs
                 .server("initdb")
-                .args([
-                    "--encoding=UTF8",
-                    "--no-locale",
-                    "--auth=trust",
-                    "--username=postgres",
-                    "--no-sync",
-                    "--pgdata",
-                ])
+                .args(["--encoding=UTF8", "--no-locale", "--auth=trust", "--username=postgres", "--no-sync"])
+                .args(checksums)
+                .arg("--pgdata")
                 .arg(data));
         })
     }

@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# Builds a PostgreSQL with assertions from Debian's source package, for the suite `assertions`, and prints its pg_config.
+# It is kept in the user's cache directory, or for root where the user postgres can reach it, and built once. Nothing is
+# installed into the system but what the build needs, and the machine's package sources stay as they are.
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+use_postgres
+cache=${XDG_CACHE_HOME:-$HOME/.cache}
+if ((EUID == 0)); then cache=/var/cache; fi
+server=$cache/token_auth/postgresql-$pg_major-assert
+work=$target/assert-server
+
+main() {
+    if [[ ! -x $server/bin/pg_config ]]; then
+        mkdir -p "$logs"
+        install_tools >&2
+        step "Getting the source of PostgreSQL $pg_major" "$logs/assert-source.log" get_source >&2
+        step "Building it with assertions (about 3 minutes)" "$logs/assert-build.log" build >&2
+        rm -rf "$work"
+    fi
+    echo "$server/bin/pg_config"
+}
+
+install_tools() {
+    local missing=() program
+    for program in bison flex bzip2 make gcc perl; do
+        command -v "$program" >/dev/null || missing+=("$program")
+    done
+    ((${#missing[@]} == 0)) ||
+        step "Installing ${missing[*]}" "$logs/assert-tools.log" as_root apt-get -o DPkg::Lock::Timeout=300 install -y "${missing[@]}"
+}
+
+# With lists of its own, from the archive that the machine's release comes from.
+get_source() {
+    local codename archive apt
+    codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
+    archive=$(apt-get indextargets --format '$(REPO_URI) $(CODENAME)' 'Created-By: Packages' |
+        awk -v codename="$codename" '$2 == codename { print $1; exit }')
+    [[ -n $archive ]] || fail "no archive of Debian's $codename is among the package sources."
+    rm -rf "$work"
+    mkdir -p "$work"/{lists/partial,archives/partial,source}
+    echo "deb-src $archive $codename main" >"$work/sources.list"
+    apt=(apt-get -o "Dir::Etc::sourcelist=$work/sources.list" -o Dir::Etc::sourceparts=/dev/null
+        -o "Dir::State::lists=$work/lists" -o "Dir::Cache=$work/archives" -o "Dir::Cache::archives=$work/archives"
+        -o APT::Sandbox::User=)
+    "${apt[@]}" update
+    (cd "$work" && "${apt[@]}" source --download-only "postgresql-$pg_major")
+    tar --extract --file "$work"/postgresql-"$pg_major"_*.orig.tar.* --directory "$work/source" --strip-components=1
+}
+
+build() {
+    cd "$work/source"
+    ./configure --prefix="$server" --enable-cassert --enable-debug --without-icu --without-readline --without-zlib \
+        CFLAGS='-O1 -g'
+    make --jobs="$(nproc)" --silent MAKELEVEL=0
+    make --silent install MAKELEVEL=0
+    make --silent --directory=src/test/regress install MAKELEVEL=0
+    make --silent --directory=src/test/isolation install MAKELEVEL=0
+    chmod -R a+rX "$server"
+}
+
+main
