@@ -26,8 +26,13 @@ install_tools() {
     for program in bison flex bzip2 make gcc perl; do
         command -v "$program" >/dev/null || missing+=("$program")
     done
-    ((${#missing[@]} == 0)) ||
-        step "Installing ${missing[*]}" "$logs/assert-tools.log" as_root apt-get -o DPkg::Lock::Timeout=300 install -y "${missing[@]}"
+    ((${#missing[@]} == 0)) || step "Installing ${missing[*]}" "$logs/assert-tools.log" install_packages "${missing[@]}"
+}
+
+# The lists may be missing, or out of date.
+install_packages() {
+    local install=(apt-get -o DPkg::Lock::Timeout=300 install -y "$@")
+    as_root "${install[@]}" || { as_root apt-get -o DPkg::Lock::Timeout=300 update && as_root "${install[@]}"; }
 }
 
 # With lists of its own, from the archive that the machine's release comes from.
