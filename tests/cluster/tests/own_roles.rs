@@ -155,3 +155,18 @@ fn the_schema_may_be_closed_to_public() {
     db.expired_tokens(account, 3);
     wait_until("the sweep", SOON, || db.token_count() == 0);
 }
+
+#[test]
+fn the_roles_stay_until_the_last_extension_is_gone_and_can_be_dropped_then() {
+    let cluster = Cluster::builder().start();
+    let mut one = cluster.create_database_with_token_auth("one");
+    let mut two = cluster.create_database_with_token_auth("two");
+    one.run("DROP EXTENSION token_auth", &[]);
+    // Another database has them in use.
+    assert_eq!(one.refused("DROP ROLE token_auth_owner", &[]).code, "2BP01");
+    two.account("acme");
+    two.run("DROP EXTENSION token_auth", &[]);
+    one.run("DROP ROLE token_auth_owner, token_auth_worker", &[]);
+    one.run("CREATE EXTENSION token_auth", &[]);
+    one.account("acme");
+}
