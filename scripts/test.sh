@@ -2,7 +2,7 @@
 # Runs the test suites, one after another, and ends with the line "N passed, N failed".
 #   test.sh               builds, installs, and tests on scratch clusters
 #   test.sh installcheck  tests the installed extension on the running server that PGHOST, PGPORT and PGUSER name
-# SUITE="rules regress" chooses suites; TESTS="a b" chooses test files of the regress (or isolation) suite.
+# SUITE="core regress" chooses suites; TESTS="a b" chooses test files of the regress (or isolation) suite.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 . "$root/scripts/cluster.sh"
@@ -19,7 +19,7 @@ main() {
     if [[ $mode == test ]]; then "$root/scripts/setup.sh"; else use_postgres; fi
     if [[ " ${suites[*]} " == *" cluster "* ]]; then "$root/scripts/test_tools.sh"; fi
     for suite in "${suites[@]}"; do
-        if [[ $mode == test && $suite != rules && $suite != assertions ]]; then install_once; fi
+        if [[ $mode == test && $suite != core && $suite != assertions ]]; then install_once; fi
         run_suite "$suite"
     done
     printf '\n'
@@ -30,7 +30,7 @@ main() {
 }
 
 choose_suites() {
-    local all="rules regress isolation cluster assertions" name
+    local all="core regress isolation cluster assertions" name
     [[ $mode != installcheck ]] || all="regress isolation"
     read -ra suites <<<"${SUITE:-${TESTS:+regress}}"
     ((${#suites[@]})) || read -ra suites <<<"$all"
@@ -51,7 +51,7 @@ run_suite() {
     local suite=$1 log=$results/$1.log began=$SECONDS status=0 passed failed
     printf '\n'
     say "Suite $suite"
-    if [[ $suite != rules && $suite != assertions && ${installed:-yes} == no ]]; then
+    if [[ $suite != core && $suite != assertions && ${installed:-yes} == no ]]; then
         echo "not run: token_auth could not be built and installed" >"$log"
         cat "$log"
         status=1
@@ -72,7 +72,7 @@ run_suite() {
 # Prints how many passed and how many failed. PostgreSQL 15 prints "test name ... ok", 16 and later TAP.
 count() {
     case $1 in
-        rules | cluster | assertions)
+        core | cluster | assertions)
             awk '/^test result:/ { for (i = 2; i <= NF; i++) { if ($i ~ /^passed/) p += $(i - 1); if ($i ~ /^failed/) f += $(i - 1) } }
                  END { print p + 0, f + 0 }' "$2"
             ;;
@@ -84,9 +84,9 @@ count() {
     esac
 }
 
-suite_rules() {
+suite_core() {
     need_cargo
-    cargo test --locked -p token_auth_rules --no-fail-fast
+    cargo test --locked -p token_auth_core --no-fail-fast
 }
 
 suite_cluster() {

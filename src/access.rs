@@ -1,7 +1,7 @@
 //! What a token may do, domain by domain.
 
 use pgrx::{Array, pg_extern};
-use token_auth_rules::verdict::Access;
+use token_auth_core::verdict::Access;
 
 use crate::account::Account;
 use crate::arguments::{self, Text};

@@ -9,24 +9,24 @@ use crate::store::invalidation;
 
 /// AFTER a change of a token or its access, for each row. The argument is the column with the token's id.
 #[pg_trigger(sql = false)]
-fn announce_token_change<'a>(trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
-    answer(|| announce(trigger, invalidation::announce_token));
+fn invalidate_token_cache<'a>(trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
+    answer(|| announce(trigger, invalidation::invalidate_token));
     Ok(None)
 }
 
 /// AFTER a change of an account or a domain, for each row. The argument is the column with the account's id.
 #[pg_trigger(sql = false)]
-fn announce_account_change<'a>(trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
-    answer(|| announce(trigger, invalidation::announce_account));
+fn invalidate_account_cache<'a>(trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
+    answer(|| announce(trigger, invalidation::invalidate_account));
     Ok(None)
 }
 
 /// AFTER any change of what all accounts share, and after TRUNCATE.
 #[pg_trigger(sql = false)]
-fn announce_shared_change<'a>(trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
+fn invalidate_whole_cache<'a>(trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
     answer(|| {
         check_table(trigger)?;
-        invalidation::announce_shared();
+        invalidation::invalidate_shared();
         Ok(())
     });
     Ok(None)

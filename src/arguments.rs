@@ -5,8 +5,8 @@
 
 use pgrx::Array;
 use pgrx::datum::TimestampWithTimeZone;
-use token_auth_rules::name;
-use token_auth_rules::scope::{self, Scope};
+use token_auth_core::name;
+use token_auth_core::scope::{self, Scope};
 
 use crate::error::{Error, MAX_METADATA, MAX_SCOPES, excerpt};
 use crate::profile::Profile;

@@ -10,9 +10,9 @@
 //!    `add_account_admin` can name the first one of an account that has none.
 //! 3. Else EXECUTE on the function is enough.
 
-use token_auth_rules::coverage;
-use token_auth_rules::scope::Scope;
-use token_auth_rules::verdict::{self, Access, Code, Domain};
+use token_auth_core::coverage;
+use token_auth_core::scope::Scope;
+use token_auth_core::verdict::{self, Access, Code, Domain};
 
 use crate::access;
 use crate::account::Account;

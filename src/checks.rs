@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use pgrx::{Array, pg_extern};
-use token_auth_rules::name;
-use token_auth_rules::scope::{self, Scope};
+use token_auth_core::name;
+use token_auth_core::scope::{self, Scope};
 
 use crate::error::MAX_SCOPES;
 

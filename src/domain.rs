@@ -1,8 +1,8 @@
 //! Domains: what an account hangs its tokens on, be it a sending domain, an inbox or a project.
 
 use pgrx::pg_extern;
-use token_auth_rules::name;
-use token_auth_rules::verdict::Access;
+use token_auth_core::name;
+use token_auth_core::verdict::Access;
 
 use crate::account::Account;
 use crate::arguments::{Text, new_name, required, text};

@@ -11,7 +11,7 @@
 
 use pgrx::heap_tuple::PgHeapTuple;
 use pgrx::{PgTrigger, WhoAllocated, pg_trigger};
-use token_auth_rules::name;
+use token_auth_core::name;
 
 use crate::error::{Error, answer};
 use crate::protect::{Outcome, check_table};

@@ -6,10 +6,10 @@ use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe};
 
 use pgrx::pg_sys::panic::{CaughtError, ErrorReport};
 use pgrx::{PgLogLevel, PgSqlErrorCode, PgTryBuilder};
-use token_auth_rules::name::{self, NameError};
-use token_auth_rules::scope::{self, ScopeError};
-use token_auth_rules::sealing::KeyFileError;
-use token_auth_rules::secret;
+use token_auth_core::name::{self, NameError};
+use token_auth_core::scope::{self, ScopeError};
+use token_auth_core::sealing::KeyFileError;
+use token_auth_core::secret;
 
 use crate::store::error_fields::ErrorFields;
 

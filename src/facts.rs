@@ -5,10 +5,10 @@
 use std::cell::Cell;
 
 use pgrx::pg_sys;
-use token_auth_rules::name;
-use token_auth_rules::secret::Digest;
-use token_auth_rules::sighting::Sighting;
-use token_auth_rules::verdict::{Access, AccessRows, Code, Domain, Reach, TokenFacts};
+use token_auth_core::name;
+use token_auth_core::secret::Digest;
+use token_auth_core::sighting::Sighting;
+use token_auth_core::verdict::{Access, AccessRows, Code, Domain, Reach, TokenFacts};
 
 use crate::store::identity::Identity;
 use crate::store::invalidation;
@@ -95,7 +95,7 @@ pub fn read<T>(mut read: impl FnMut(&Reading) -> T) -> (T, bool) {
         Tables::now();
         let before = invalidation::changes();
         let found = read(&Reading::begin());
-        let announced = Tables::now().announce_changes;
+        let announced = Tables::now().invalidates_cache;
         let is_undisturbed = invalidation::changes() == before;
         times += 1;
         if is_undisturbed || times == TIMES || times > 1 && invalidation::changes_never_cease() {

@@ -2,8 +2,8 @@
 
 use rand::TryRng as _;
 use rand::rngs::SysRng;
-use token_auth_rules::verdict::Access;
-use token_auth_rules::{name, secret};
+use token_auth_core::verdict::Access;
+use token_auth_core::{name, secret};
 
 use crate::account::Account;
 use crate::authority;

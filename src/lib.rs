@@ -2,7 +2,7 @@
 //!
 //! What users see is in the README; the SQL objects are in `sql/`, one file a subject, and each function there names
 //! the Rust function behind it, which lives in the module of the same capability. The rules that know no database
-//! (scopes, secrets, names, the verdict) are the crate `token_auth_rules`.
+//! (scopes, secrets, names, the verdict) are the crate `token_auth_core`.
 
 #![deny(unsafe_code)]
 

@@ -9,8 +9,8 @@ use std::cell::RefCell;
 use std::hash::{Hash, Hasher};
 use std::rc::Rc;
 
-use token_auth_rules::cache::{Cache, Equivalent, HeapSize};
-use token_auth_rules::secret::Digest;
+use token_auth_core::cache::{Cache, Equivalent, HeapSize};
+use token_auth_core::secret::Digest;
 
 use crate::facts::{Account, Known, NamedDomain};
 use crate::settings;

@@ -3,8 +3,8 @@
 //! `expired_retention` by the sweep, `admins_only` in `authority.rs`, and `can_reveal` also by the triggers that erase.
 
 use pgrx::datum::Interval;
-use token_auth_rules::catalogue::{self, Resource};
-use token_auth_rules::scope::Scope;
+use token_auth_core::catalogue::{self, Resource};
+use token_auth_core::scope::Scope;
 
 use crate::error::{Error, Known};
 use crate::store::statement::{Row, Statement};

@@ -2,7 +2,7 @@
 
 use pgrx::heap_tuple::PgHeapTuple;
 use pgrx::{AllocatedByPostgres, PgTrigger, pg_trigger};
-use token_auth_rules::name;
+use token_auth_core::name;
 
 use crate::error::{Error, answer};
 use crate::store::server;

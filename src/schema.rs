@@ -19,7 +19,7 @@ extension_sql_file!("../sql/manage_tokens.sql", name = "manage_tokens", requires
 extension_sql_file!("../sql/verify.sql", name = "verify", requires = ["manage_tokens"]);
 extension_sql_file!("../sql/session.sql", name = "session", requires = ["verify"]);
 extension_sql_file!("../sql/reveal.sql", name = "reveal", requires = ["session"]);
-extension_sql_file!("../sql/announce.sql", name = "announce", requires = ["reveal"]);
-extension_sql_file!("../sql/sweep.sql", name = "sweep", requires = ["announce"]);
+extension_sql_file!("../sql/invalidate_cache.sql", name = "invalidate_cache", requires = ["reveal"]);
+extension_sql_file!("../sql/sweep.sql", name = "sweep", requires = ["invalidate_cache"]);
 extension_sql_file!("../sql/health.sql", name = "health", requires = ["sweep"]);
 extension_sql_file!("../sql/privileges.sql", name = "privileges", requires = ["health"], finalize);

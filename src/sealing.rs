@@ -10,8 +10,8 @@ use std::os::unix::fs::MetadataExt as _;
 use pgrx::pg_extern;
 use rand::TryRng as _;
 use rand::rngs::SysRng;
-use token_auth_rules::sealing::{Keys, MARK, NONCE, OpenError};
-use token_auth_rules::secret::Digest;
+use token_auth_core::sealing::{Keys, MARK, NONCE, OpenError};
+use token_auth_core::secret::Digest;
 use zeroize::Zeroizing;
 
 use crate::account::Account;

@@ -6,10 +6,10 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-use token_auth_rules::name;
-use token_auth_rules::scope::{self, Scope};
-use token_auth_rules::sighting::Sighting;
-use token_auth_rules::verdict::{self, Domain, Reach};
+use token_auth_core::name;
+use token_auth_core::scope::{self, Scope};
+use token_auth_core::sighting::Sighting;
+use token_auth_core::verdict::{self, Domain, Reach};
 
 use crate::error::answer;
 use crate::facts::{self, NamedDomain, Reading, Token};

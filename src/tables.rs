@@ -28,7 +28,7 @@ pub struct Tables {
     pub malformed: OnceCell<Formed<8>>,
     pub not_found: OnceCell<Formed<8>>,
     /// Each table has its triggers, and nobody has turned one off: what was read can be remembered.
-    pub announce_changes: bool,
+    pub invalidates_cache: bool,
 }
 
 macro_rules! table {
@@ -129,8 +129,8 @@ impl Tables {
         let (token, access, account) = (TokenTable::find(), AccessTable::find(), AccountTable::find());
         let (profile, domain) = (ProfileTable::find(), DomainTable::find());
         let oids = [token.oid, access.oid, account.oid, profile.oid, domain.oid];
-        let announces = |oid: &_| Table::open(*oid).is_some_and(|table| table.has_trigger_always(c"announce_change"));
-        let announce_changes = oids.iter().all(announces);
+        let announces = |oid: &_| Table::open(*oid).is_some_and(|table| table.has_trigger_always(c"invalidate_cache"));
+        let invalidates_cache = oids.iter().all(announces);
         let verification_relation = relation::find(c"verification");
         let verification = relation::row_type(verification_relation);
         let (malformed, not_found) = (OnceCell::new(), OnceCell::new());
@@ -144,7 +144,7 @@ impl Tables {
             verification_relation,
             malformed,
             not_found,
-            announce_changes,
+            invalidates_cache,
         }
     }
 

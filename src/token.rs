@@ -2,7 +2,7 @@
 
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::{Array, pg_extern};
-use token_auth_rules::verdict::{self, Access};
+use token_auth_core::verdict::{self, Access};
 
 use crate::account::Account;
 use crate::arguments::{self, Text, new_name, required, text};

@@ -7,9 +7,9 @@
 use std::rc::Rc;
 
 use pgrx::pg_extern;
-use token_auth_rules::name;
-use token_auth_rules::secret::{self, Digest};
-use token_auth_rules::verdict::{self, Code, Domain};
+use token_auth_core::name;
+use token_auth_core::secret::{self, Digest};
+use token_auth_core::verdict::{self, Code, Domain};
 
 use crate::arguments::{Text, question};
 use crate::error::answer;

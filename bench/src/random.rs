@@ -1,7 +1,7 @@
 //! The same data in every run. Not a random source for anything but a benchmark.
 
 use std::convert::Infallible;
-use token_auth_rules::secret;
+use token_auth_core::secret;
 
 /// SplitMix64.
 pub struct Random(u64);

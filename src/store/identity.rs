@@ -9,7 +9,7 @@ use std::ffi::{CStr, CString, c_char, c_void};
 use std::{fmt, ptr};
 
 use pgrx::{PgSqlErrorCode, pg_guard, pg_sys};
-use token_auth_rules::secret::{self, Digest};
+use token_auth_core::secret::{self, Digest};
 
 /// What PostgreSQL keeps the setting in.
 static mut IDENTITY: *mut c_char = ptr::null_mut();

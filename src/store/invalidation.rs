@@ -125,17 +125,17 @@ pub fn accept() {
 }
 
 /// Tells every backend, when this transaction commits, that this token or its access has changed.
-pub fn announce_token(id: i64) {
+pub fn invalidate_token(id: i64) {
     announce(FIRST_SENTINEL + bucket(id, TOKENS) as u32);
 }
 
 /// Tells every backend, when this transaction commits, that this account or one of its domains has changed.
-pub fn announce_account(id: i64) {
+pub fn invalidate_account(id: i64) {
     announce(FIRST_OF_ACCOUNTS + bucket(id, ACCOUNTS) as u32);
 }
 
 /// Tells every backend, when this transaction commits, that something has changed that all accounts share.
-pub fn announce_shared() {
+pub fn invalidate_shared() {
     announce(SHARED_SENTINEL);
 }
 

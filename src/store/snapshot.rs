@@ -4,7 +4,7 @@
 //! works in parallel workers, under REPEATABLE READ and in recovery, where `GetLatestSnapshot` refuses.
 
 use pgrx::pg_sys;
-use token_auth_rules::sighting::{self, Moment, Transaction};
+use token_auth_core::sighting::{self, Moment, Transaction};
 
 use super::server;
 

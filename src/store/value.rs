@@ -11,8 +11,8 @@ use pgrx::pgrx_sql_entity_graph::metadata::{
 };
 use pgrx::{Array, FromDatum, IntoDatum, PgSqlErrorCode, pg_sys};
 use smallvec::SmallVec;
-use token_auth_rules::grant::Grants;
-use token_auth_rules::verdict::Micros;
+use token_auth_core::grant::Grants;
+use token_auth_core::verdict::Micros;
 
 use super::allocation;
 use super::fault::{CREATE_AGAIN, raise};

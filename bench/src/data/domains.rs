@@ -7,7 +7,7 @@ use crate::{
 };
 use cluster::Sql as _;
 use postgres::Client;
-use token_auth_rules::secret;
+use token_auth_core::secret;
 
 /// Rows of a table of blocks: so many of a token's domains are asked for.
 pub const ROWS: u64 = 100;

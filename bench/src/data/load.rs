@@ -5,7 +5,7 @@ use crate::{random::secret_of, server::Server};
 use cluster::Sql as _;
 use postgres::Client;
 use std::{fmt::Write as _, io::Write as _, thread};
-use token_auth_rules::secret;
+use token_auth_core::secret;
 
 /// Tokens with ids in a row. Each has a home, one of `accounts` in turn, and may read and send email.
 pub struct Tokens {

@@ -17,7 +17,7 @@ struct Trigger {
 /// Has `work` done while the triggers of the tables of tokens are off, those of foreign keys too.
 pub fn without(db: &mut Client, work: impl FnOnce(&mut Client)) {
     let before = triggers(db);
-    let announcing = before.iter().filter(|trigger| trigger.name == "announce_change");
+    let announcing = before.iter().filter(|trigger| trigger.name == "invalidate_cache");
     assert_eq!(announcing.filter(|trigger| trigger.enabled == b'A' as i8).count(), TABLES.len(), "{before:?}");
     for table in TABLES {
         db.run(&format!("ALTER TABLE token_auth.{table} DISABLE TRIGGER ALL"), &[]);

@@ -24,13 +24,13 @@ fn a_change_that_is_not_announced_is_missed() {
     let functions: Vec<String> = superuser.list(
         "SELECT DISTINCT tgfoid::regproc::text
          FROM pg_trigger t JOIN pg_class c ON c.oid = tgrelid
-         WHERE relnamespace = 'token_auth'::regnamespace AND tgname = 'announce_change' ORDER BY 1",
+         WHERE relnamespace = 'token_auth'::regnamespace AND tgname = 'invalidate_cache' ORDER BY 1",
         &[],
     );
     for (function, kinds) in [
-        ("announce_token_change", &[Kind::PauseToken, Kind::GrantAccess, Kind::DeleteToken][..]),
-        ("announce_account_change", &[Kind::PauseAccount, Kind::SetAccountProfile, Kind::RenameDomain]),
-        ("announce_shared_change", &[Kind::ChangeProfile]),
+        ("invalidate_token_cache", &[Kind::PauseToken, Kind::GrantAccess, Kind::DeleteToken][..]),
+        ("invalidate_account_cache", &[Kind::PauseAccount, Kind::SetAccountProfile, Kind::RenameDomain]),
+        ("invalidate_whole_cache", &[Kind::ChangeProfile]),
     ] {
         let function = format!("token_auth.{function}");
         assert!(functions.contains(&function), "{functions:?}");

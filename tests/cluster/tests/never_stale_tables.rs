@@ -17,13 +17,13 @@ fn with_a_trigger_off_nothing_is_remembered() {
         for (off, on) in [
             (
                 "DISABLE TRIGGER ALL",
-                "ENABLE TRIGGER ALL; ALTER TABLE token_auth.$ ENABLE ALWAYS TRIGGER announce_change",
+                "ENABLE TRIGGER ALL; ALTER TABLE token_auth.$ ENABLE ALWAYS TRIGGER invalidate_cache",
             ),
-            ("DISABLE TRIGGER USER", "ENABLE ALWAYS TRIGGER announce_change"),
-            ("DISABLE TRIGGER announce_change", "ENABLE ALWAYS TRIGGER announce_change"),
-            ("ENABLE REPLICA TRIGGER announce_change", "ENABLE ALWAYS TRIGGER announce_change"),
+            ("DISABLE TRIGGER USER", "ENABLE ALWAYS TRIGGER invalidate_cache"),
+            ("DISABLE TRIGGER invalidate_cache", "ENABLE ALWAYS TRIGGER invalidate_cache"),
+            ("ENABLE REPLICA TRIGGER invalidate_cache", "ENABLE ALWAYS TRIGGER invalidate_cache"),
             // A subscription's worker would fire it no more.
-            ("ENABLE TRIGGER announce_change", "ENABLE ALWAYS TRIGGER announce_change"),
+            ("ENABLE TRIGGER invalidate_cache", "ENABLE ALWAYS TRIGGER invalidate_cache"),
         ] {
             let alter = |how: &str| format!("ALTER TABLE token_auth.{table} {}", how.replace('$', table));
             scene.assert_remembered(&mut work, off);

@@ -162,8 +162,8 @@ fn a_verification_that_waits_for_a_table_answers_what_is_then_true() {
             |name: &str| format!("ALTER TABLE token_auth.{table} ADD $_{name}_{number} text DEFAULT random()::text");
         let quietly = |change: &str| {
             format!(
-                "{lock}; ALTER TABLE token_auth.{table} DISABLE TRIGGER announce_change; {change};
-                 ALTER TABLE token_auth.{table} ENABLE ALWAYS TRIGGER announce_change"
+                "{lock}; ALTER TABLE token_auth.{table} DISABLE TRIGGER invalidate_cache; {change};
+                 ALTER TABLE token_auth.{table} ENABLE ALWAYS TRIGGER invalidate_cache"
             )
         };
         let changes = [

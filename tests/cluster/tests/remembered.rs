@@ -34,23 +34,23 @@ fn with_a_trigger_off_nothing_is_remembered() {
     let mut work = scene.acting();
     for (table, take, give) in CHANGES {
         for off in [
-            "DISABLE TRIGGER announce_change",
-            "ENABLE TRIGGER announce_change",
+            "DISABLE TRIGGER invalidate_cache",
+            "ENABLE TRIGGER invalidate_cache",
             "DISABLE TRIGGER ALL",
-            "ENABLE REPLICA TRIGGER announce_change",
+            "ENABLE REPLICA TRIGGER invalidate_cache",
         ] {
             assert!(is_remembered(&mut work), "before {table} {off}");
             scene.superuser.run(&format!("ALTER TABLE token_auth.{table} {off}"), &[]);
             assert!(looks_again(&mut work), "{table} {off}");
             scene.assert_felt(&mut work, take, give);
-            scene.superuser.run(&format!("ALTER TABLE token_auth.{table} ENABLE ALWAYS TRIGGER announce_change"), &[]);
+            scene.superuser.run(&format!("ALTER TABLE token_auth.{table} ENABLE ALWAYS TRIGGER invalidate_cache"), &[]);
             assert!(is_remembered(&mut work), "{table} {off}, and on again");
             scene.assert_felt(&mut work, take, give);
         }
         // Off and on again in the transaction of the change.
         let quietly = format!(
-            "BEGIN; ALTER TABLE token_auth.{table} DISABLE TRIGGER announce_change; {take};
-             ALTER TABLE token_auth.{table} ENABLE ALWAYS TRIGGER announce_change; COMMIT"
+            "BEGIN; ALTER TABLE token_auth.{table} DISABLE TRIGGER invalidate_cache; {take};
+             ALTER TABLE token_auth.{table} ENABLE ALWAYS TRIGGER invalidate_cache; COMMIT"
         );
         scene.assert_felt(&mut work, &quietly, give);
         assert!(is_remembered(&mut work), "{table}");

@@ -141,9 +141,9 @@ const NOT_MANAGING: &[&str] = &[
     "erase_sealed_of_account",
     "lock_profile_first",
     "lock_account_first",
-    "announce_account_change",
-    "announce_token_change",
-    "announce_shared_change",
+    "invalidate_account_cache",
+    "invalidate_token_cache",
+    "invalidate_whole_cache",
 ];
 
 /// How a token that acts can end, while a transaction acts as it.

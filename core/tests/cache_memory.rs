@@ -5,7 +5,7 @@ use std::hash::RandomState;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use token_auth_rules::cache::{Cache, HeapSize};
+use token_auth_core::cache::{Cache, HeapSize};
 
 struct Counting;
 
