@@ -1,15 +1,15 @@
 //! What a token may do, domain by domain.
 
 use pgrx::{Array, pg_extern};
-use token_auth_core::verdict::Access;
+use token_auth_core::scope::access::Access;
 
 use crate::account::Account;
 use crate::arguments::{self, Text};
-use crate::authority::{self, Deed};
 use crate::domain;
-use crate::error::{Error, answer};
+use crate::error::{Error, guarded};
+use crate::permission::{self, Action};
 use crate::store::snapshot::FreshSnapshot;
-use crate::store::statement::{Row, Statement};
+use crate::store::spi::{Query, ResultRow};
 use crate::token::Token;
 
 #[pg_extern(sql = false)]
@@ -20,29 +20,29 @@ fn grant_access(
     all_domains: Option<bool>,
     account_id: Option<i64>,
 ) {
-    static GRANT: Statement = Statement::new(
+    static GRANT: Query = Query::new(
         "INSERT INTO token_auth.token_access (account_id, token_id, domain_id, scopes) VALUES ($1, $2, $3, $4)
          ON CONFLICT (token_id, domain_id) DO UPDATE SET scopes = excluded.scopes",
     );
-    answer(|| {
+    guarded(|| {
         check_one_target(domain, all_domains)?;
         let (account, token_id, domain_id) = to_edit(token_id, domain, account_id)?;
         let scopes = arguments::scopes(scopes, &account.profile)?;
         let given = [Access::new(domain_id, scopes.iter().map(String::as_str))];
-        authority::check_gives(&given)?;
-        GRANT.run(&[account.id.into(), token_id.into(), domain_id.into(), scopes.into()]);
+        permission::check_gives(&given)?;
+        GRANT.execute(&[account.id.into(), token_id.into(), domain_id.into(), scopes.into()]);
         Ok(())
     })
 }
 
 #[pg_extern(sql = false)]
 fn revoke_access(token_id: Option<i64>, domain: Text<'_>, all_domains: Option<bool>, account_id: Option<i64>) {
-    static REVOKE: Statement =
-        Statement::new("DELETE FROM token_auth.token_access WHERE token_id = $1 AND domain_id IS NOT DISTINCT FROM $2");
-    answer(|| {
+    static REVOKE: Query =
+        Query::new("DELETE FROM token_auth.token_access WHERE token_id = $1 AND domain_id IS NOT DISTINCT FROM $2");
+    guarded(|| {
         check_one_target(domain, all_domains)?;
         let (_account, token_id, domain_id) = to_edit(token_id, domain, account_id)?;
-        REVOKE.run(&[token_id.into(), domain_id.into()]);
+        REVOKE.execute(&[token_id.into(), domain_id.into()]);
         Ok(())
     })
 }
@@ -57,9 +57,9 @@ fn to_edit(
     let (account, token_id) = Account::of_token(token_id, account_id)?;
     let found = domain::find(account.id, domain);
     Token::lock_alone(token_id)?;
-    authority::check(&account, Deed::ManageToken(token_id))?;
+    permission::check(&account, Action::ManageToken(token_id))?;
     if domain.is_some() {
-        authority::check_knows_domain(found.as_ref().ok().copied().flatten())?;
+        permission::check_knows_domain(found.as_ref().ok().copied().flatten())?;
     }
     account.profile.check_can_edit_access()?;
     Ok((account, token_id, found?))
@@ -81,9 +81,9 @@ pub fn of_token(token_id: i64) -> Vec<Access> {
 
 /// The access of a token, as `snapshot` shows it.
 pub fn of_token_under(token_id: i64, snapshot: &FreshSnapshot) -> Vec<Access> {
-    static ACCESS: Statement =
-        Statement::new("SELECT domain_id, scopes FROM token_auth.token_access WHERE token_id = $1 ORDER BY id");
-    ACCESS.fresh_rows(snapshot, &[token_id.into()], |row: &Row| {
-        Access::new(row.get(c"domain_id"), row.must::<Vec<Option<String>>>(c"scopes").into_iter().flatten())
+    static ACCESS: Query =
+        Query::new("SELECT domain_id, scopes FROM token_auth.token_access WHERE token_id = $1 ORDER BY id");
+    ACCESS.rows_with(snapshot, &[token_id.into()], |row: &ResultRow| {
+        Access::new(row.get(c"domain_id"), row.get_not_null::<Vec<Option<String>>>(c"scopes").into_iter().flatten())
     })
 }

@@ -3,28 +3,28 @@
 
 use pgrx::{PgTrigger, pg_trigger};
 
-use crate::error::{Error, answer};
+use crate::error::{Error, guarded};
 use crate::protect::{Outcome, check_table};
 use crate::store::invalidation;
 
 /// AFTER a change of a token or its access, for each row. The argument is the column with the token's id.
 #[pg_trigger(sql = false)]
 fn invalidate_token_cache<'a>(trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
-    answer(|| announce(trigger, invalidation::invalidate_token));
+    guarded(|| announce(trigger, invalidation::invalidate_token));
     Ok(None)
 }
 
 /// AFTER a change of an account or a domain, for each row. The argument is the column with the account's id.
 #[pg_trigger(sql = false)]
 fn invalidate_account_cache<'a>(trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
-    answer(|| announce(trigger, invalidation::invalidate_account));
+    guarded(|| announce(trigger, invalidation::invalidate_account));
     Ok(None)
 }
 
 /// AFTER any change of what all accounts share, and after TRUNCATE.
 #[pg_trigger(sql = false)]
 fn invalidate_whole_cache<'a>(trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
-    answer(|| {
+    guarded(|| {
         check_table(trigger)?;
         invalidation::invalidate_shared();
         Ok(())

@@ -11,8 +11,8 @@ use token_auth_core::scope::{self, Scope};
 use crate::error::{Error, MAX_METADATA, MAX_SCOPES, excerpt};
 use crate::profile::Profile;
 use crate::store::server;
-use crate::store::statement::Statement;
-use crate::store::value::{Instant, Jsonb};
+use crate::store::spi::Query;
+use crate::store::value::{Jsonb, Timestamp};
 
 /// A text argument as it comes.
 pub type Text<'a> = Option<&'a [u8]>;
@@ -79,15 +79,15 @@ pub fn question<'a>(argument: Text<'a>) -> Result<Option<Scope<'a>>, Error> {
 }
 
 /// An expiry to set. NULL and `infinity` are never, which is `None`.
-pub fn expiry(argument: Option<TimestampWithTimeZone>, profile: &Profile) -> Result<Option<Instant>, Error> {
-    let Some(expiry) = argument.map(Instant::from).filter(|expiry| expiry.0 != i64::MAX) else { return Ok(None) };
+pub fn expiry(argument: Option<TimestampWithTimeZone>, profile: &Profile) -> Result<Option<Timestamp>, Error> {
+    let Some(expiry) = argument.map(Timestamp::from).filter(|expiry| expiry.0 != i64::MAX) else { return Ok(None) };
     profile.check_can_expire()?;
     if expiry <= server::now() { Err(Error::ExpiryInThePast) } else { Ok(Some(expiry)) }
 }
 
 /// A token's metadata, as the bytes of a jsonb.
 pub fn metadata(argument: &[u8]) -> Result<Jsonb, Error> {
-    static SIZE: Statement = Statement::new("SELECT pg_catalog.octet_length($1::text)::bigint");
+    static SIZE: Query = Query::new("SELECT pg_catalog.octet_length($1::text)::bigint");
     // A jsonb takes at most six times the bytes of its text: a number of one digit and a comma take twelve.
     if argument.len() > 8 * MAX_METADATA {
         return Err(Error::MetadataTooLarge(argument.len() as i64));
@@ -97,6 +97,6 @@ pub fn metadata(argument: &[u8]) -> Result<Jsonb, Error> {
     if metadata.is_empty_object() {
         return Ok(metadata);
     }
-    let size: i64 = SIZE.row(&[metadata.clone().into()], |row| row.must(1)).unwrap_or_default();
+    let size: i64 = SIZE.row(&[metadata.clone().into()], |row| row.get_not_null(1)).unwrap_or_default();
     if size > MAX_METADATA as i64 { Err(Error::MetadataTooLarge(size)) } else { Ok(metadata) }
 }

@@ -13,20 +13,20 @@ use pgrx::heap_tuple::PgHeapTuple;
 use pgrx::{PgTrigger, WhoAllocated, pg_trigger};
 use token_auth_core::name;
 
-use crate::error::{Error, answer};
+use crate::error::{Error, guarded};
 use crate::protect::{Outcome, check_table};
-use crate::store::statement::Statement;
-use crate::store::value::Given;
+use crate::store::spi::Query;
+use crate::store::value::VarlenaArg;
 
 /// BEFORE UPDATE of a profile that is about to lose `can_reveal`: waits for accounts that are on their way to it.
 #[pg_trigger(sql = false)]
 fn lock_profile_first<'a>(trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
-    static LOCK: Statement = Statement::new("SELECT true FROM token_auth.profile WHERE name = $1 FOR UPDATE");
-    answer(|| {
+    static LOCK: Query = Query::new("SELECT true FROM token_auth.profile WHERE name = $1 FOR UPDATE");
+    guarded(|| {
         check_table(trigger)?;
         let old = trigger.old().ok_or(Error::NotOurTable)?;
         let name = name_in(&old, "name")?;
-        LOCK.latest_run(&[name.into()]);
+        LOCK.execute_latest_snapshot(&[name.into()]);
         Ok(())
     });
     Ok(trigger.new())
@@ -35,12 +35,12 @@ fn lock_profile_first<'a>(trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
 /// BEFORE UPDATE of an account that is about to get another profile: waits for tokens that are being made in it.
 #[pg_trigger(sql = false)]
 fn lock_account_first<'a>(trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
-    static LOCK: Statement = Statement::new("SELECT true FROM token_auth.account WHERE id = $1 FOR UPDATE");
-    answer(|| {
+    static LOCK: Query = Query::new("SELECT true FROM token_auth.account WHERE id = $1 FOR UPDATE");
+    guarded(|| {
         check_table(trigger)?;
         let old = trigger.old().ok_or(Error::NotOurTable)?;
         let id: i64 = old.get_by_name("id").ok().flatten().ok_or(Error::NotOurTable)?;
-        LOCK.latest_run(&[id.into()]);
+        LOCK.execute_latest_snapshot(&[id.into()]);
         Ok(())
     });
     Ok(trigger.new())
@@ -49,13 +49,13 @@ fn lock_account_first<'a>(trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
 /// AFTER UPDATE of a profile that was `can_reveal` and is so no longer.
 #[pg_trigger(sql = false)]
 fn erase_sealed_of_profile<'a>(trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
-    static WAIT_FOR_MAKERS: Statement =
-        Statement::new("SELECT id FROM token_auth.account WHERE profile = $1 ORDER BY id FOR UPDATE");
-    answer(|| {
+    static WAIT_FOR_MAKERS: Query =
+        Query::new("SELECT id FROM token_auth.account WHERE profile = $1 ORDER BY id FOR UPDATE");
+    guarded(|| {
         check_table(trigger)?;
         let new = trigger.new().ok_or(Error::NotOurTable)?;
         let profile = name_in(&new, "name")?;
-        let accounts: Vec<i64> = WAIT_FOR_MAKERS.latest_rows(&[profile.into()], |row| row.must(1));
+        let accounts: Vec<i64> = WAIT_FOR_MAKERS.rows_latest_snapshot(&[profile.into()], |row| row.get_not_null(1));
         accounts.into_iter().for_each(erase);
         Ok(())
     });
@@ -65,15 +65,14 @@ fn erase_sealed_of_profile<'a>(trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
 /// AFTER UPDATE of an account whose profile is another one now.
 #[pg_trigger(sql = false)]
 fn erase_sealed_of_account<'a>(trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
-    static CAN_REVEAL: Statement =
-        Statement::new("SELECT can_reveal FROM token_auth.profile WHERE name = $1 FOR KEY SHARE");
-    answer(|| {
+    static CAN_REVEAL: Query = Query::new("SELECT can_reveal FROM token_auth.profile WHERE name = $1 FOR KEY SHARE");
+    guarded(|| {
         check_table(trigger)?;
         let new = trigger.new().ok_or(Error::NotOurTable)?;
         let id: i64 = new.get_by_name("id").ok().flatten().ok_or(Error::NotOurTable)?;
         let profile = name_in(&new, "profile")?;
         // The foreign key refuses a profile that does not exist.
-        if CAN_REVEAL.latest_row(&[profile.into()], |row| row.must::<bool>(1)) == Some(false) {
+        if CAN_REVEAL.row_latest_snapshot(&[profile.into()], |row| row.get_not_null::<bool>(1)) == Some(false) {
             erase(id);
         }
         Ok(())
@@ -83,12 +82,12 @@ fn erase_sealed_of_account<'a>(trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
 
 /// A column that a constraint keeps to names.
 fn name_in(row: &PgHeapTuple<'_, impl WhoAllocated>, column: &str) -> Result<String, Error> {
-    let text: Option<Given<'_>> = row.get_by_name(column).map_err(|_| Error::NotOurTable)?;
-    text.and_then(|Given(text)| name::from_bytes(text)).map(str::to_string).ok_or(Error::NotOurTable)
+    let text: Option<VarlenaArg<'_>> = row.get_by_name(column).map_err(|_| Error::NotOurTable)?;
+    text.and_then(|VarlenaArg(text)| name::from_bytes(text)).map(str::to_string).ok_or(Error::NotOurTable)
 }
 
 fn erase(account_id: i64) {
-    static ERASE: Statement =
-        Statement::new("UPDATE token_auth.token SET sealed = NULL WHERE account_id = $1 AND sealed IS NOT NULL");
-    ERASE.latest_run(&[account_id.into()]);
+    static ERASE: Query =
+        Query::new("UPDATE token_auth.token SET sealed = NULL WHERE account_id = $1 AND sealed IS NOT NULL");
+    ERASE.execute_latest_snapshot(&[account_id.into()]);
 }

@@ -8,7 +8,7 @@ use pgrx::pg_sys::panic::{CaughtError, ErrorReport};
 use pgrx::{PgLogLevel, PgSqlErrorCode, PgTryBuilder};
 use token_auth_core::name::{self, NameError};
 use token_auth_core::scope::{self, ScopeError};
-use token_auth_core::sealing::KeyFileError;
+use token_auth_core::seal::KeyFileError;
 use token_auth_core::secret;
 
 use crate::store::error_fields::ErrorFields;
@@ -28,7 +28,7 @@ pub enum Error {
     BadScope { scope: String, why: ScopeError },
     NoScopes,
     TooManyScopes(usize),
-    UnknownScope { scope: String, profile: String, known: Known, near: Vec<String> },
+    UnknownScope { scope: String, profile: String, known: KnownScopes, near: Vec<String> },
     NoDomain,
     DomainAndAllDomains,
     ExpiryInThePast,
@@ -67,7 +67,7 @@ pub enum Error {
     Rule { profile: String, rule: &'static str, what: &'static str, instead: &'static str },
     NotAdministrator { actor: String, account: String, profile: String, has_administrator: bool },
     CallerNotGood(i64),
-    CallerLacks { token_id: i64, what: Lacking },
+    CallerLacks { token_id: i64, what: MissingRight },
     NotForTokens { token_id: i64, what: &'static str },
     // 25000
     Parallel(&'static str),
@@ -87,13 +87,13 @@ pub enum Error {
 
 /// The scopes that a profile knows, as a hint lists them.
 #[derive(Debug)]
-pub struct Known {
+pub struct KnownScopes {
     pub listed: Vec<String>,
     /// How many there are beside those.
     pub more: usize,
 }
 
-impl fmt::Display for Known {
+impl fmt::Display for KnownScopes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.listed.join(", "))?;
         if self.more > 0 { write!(f, " and {} more", self.more) } else { Ok(()) }
@@ -102,7 +102,7 @@ impl fmt::Display for Known {
 
 /// What a token that acts has not.
 #[derive(Clone, Copy, Debug)]
-pub enum Lacking {
+pub enum MissingRight {
     /// `domains:full`, account-wide.
     Domains,
     /// `tokens:full`, for the account or for the home of the token that is managed.
@@ -128,7 +128,7 @@ pub enum KeyFileProblem {
     Content(KeyFileError),
 }
 
-struct Parts {
+struct Report {
     code: PgSqlErrorCode,
     message: String,
     detail: Option<String>,
@@ -136,25 +136,25 @@ struct Parts {
 }
 
 impl Error {
-    fn parts(&self) -> Parts {
+    fn report(&self) -> Report {
         use PgSqlErrorCode::*;
-        let part =
-            |code, message: String, hint: &str| Parts { code, message, detail: None, hint: Some(hint.to_string()) };
+        let report =
+            |code, message: String, hint: &str| Report { code, message, detail: None, hint: Some(hint.to_string()) };
         match self {
             Error::Null(what) => {
-                part(ERRCODE_INVALID_PARAMETER_VALUE, format!("{what} must not be NULL"), "Pass a value for it.")
+                report(ERRCODE_INVALID_PARAMETER_VALUE, format!("{what} must not be NULL"), "Pass a value for it.")
             }
-            Error::NotUtf8(what) => part(
+            Error::NotUtf8(what) => report(
                 ERRCODE_CHARACTER_NOT_IN_REPERTOIRE,
                 format!("{what} is not valid UTF-8"),
                 "Text is taken as UTF-8 in a database with the encoding SQL_ASCII.",
             ),
-            Error::BadName { what, name, why } => part(
+            Error::BadName { what, name, why } => report(
                 ERRCODE_INVALID_PARAMETER_VALUE,
                 match why {
                     NameError::Blank => format!("{what} must not be blank"),
-                    NameError::TooLong => format!("{what} is too long: {}", shown(name)),
-                    NameError::ControlCharacter => format!("{what} has a control character in it: {}", shown(name)),
+                    NameError::TooLong => format!("{what} is too long: {}", quoted(name)),
+                    NameError::ControlCharacter => format!("{what} has a control character in it: {}", quoted(name)),
                 },
                 &match why {
                     NameError::Blank => "Pass something that people can read.".to_string(),
@@ -164,11 +164,11 @@ impl Error {
                     }
                 },
             ),
-            Error::BadScope { scope, why } => part(
+            Error::BadScope { scope, why } => report(
                 ERRCODE_INVALID_PARAMETER_VALUE,
                 format!(
                     "{} is not a scope{}",
-                    shown(scope),
+                    quoted(scope),
                     if *why == ScopeError::Wildcard { " to ask for" } else { "" }
                 ),
                 &match why {
@@ -183,169 +183,173 @@ impl Error {
                     }
                 },
             ),
-            Error::NoScopes => part(
+            Error::NoScopes => report(
                 ERRCODE_INVALID_PARAMETER_VALUE,
                 "scopes must have at least one scope and no NULL in it".to_string(),
                 "Pass an array such as ARRAY['email:send'], or ARRAY['*'] for full access.",
             ),
-            Error::TooManyScopes(count) => part(
+            Error::TooManyScopes(count) => report(
                 ERRCODE_INVALID_PARAMETER_VALUE,
                 format!("{count} scopes are too many"),
                 &format!("A grant lists at most {MAX_SCOPES} scopes; grant a resource as a whole with resource:full."),
             ),
-            Error::UnknownScope { scope, profile, known, near } => part(
+            Error::UnknownScope { scope, profile, known, near } => report(
                 ERRCODE_INVALID_PARAMETER_VALUE,
-                format!("profile {} does not know the scope {}", shown(profile), shown(scope)),
+                format!("profile {} does not know the scope {}", quoted(profile), quoted(scope)),
                 &match near.as_slice() {
                     [] => format!("It knows *, {known}."),
                     near => format!("Did you mean {}? It knows *, {known}.", near.join(" or ")),
                 },
             ),
-            Error::NoDomain => part(
+            Error::NoDomain => report(
                 ERRCODE_INVALID_PARAMETER_VALUE,
                 "domain is NULL, and all_domains is not true".to_string(),
                 "Name a domain, or pass all_domains => true to mean every domain of the account.",
             ),
-            Error::DomainAndAllDomains => part(
+            Error::DomainAndAllDomains => report(
                 ERRCODE_INVALID_PARAMETER_VALUE,
                 "domain and all_domains are both given".to_string(),
                 "Call the function once for the domain and once for all domains.",
             ),
-            Error::ExpiryInThePast => part(
+            Error::ExpiryInThePast => report(
                 ERRCODE_INVALID_PARAMETER_VALUE,
                 "expires_at is in the past".to_string(),
                 "Pass a time to come, or NULL for a token that never expires; to end a token now, delete it.",
             ),
-            Error::GraceNotPossible => part(
+            Error::GraceNotPossible => report(
                 ERRCODE_INVALID_PARAMETER_VALUE,
                 "grace is negative, infinite or too long".to_string(),
                 "Pass how long the old secret is to work on, such as interval '12 hours', at most 100 years; zero ends it at once.",
             ),
-            Error::MetadataTooLarge(bytes) => part(
+            Error::MetadataTooLarge(bytes) => report(
                 ERRCODE_INVALID_PARAMETER_VALUE,
                 format!("metadata of {bytes} bytes is too large"),
                 &format!(
                     "A token's metadata has at most {MAX_METADATA} bytes as text; keep more in a table of your own."
                 ),
             ),
-            Error::NotConfirmed { what, id } => part(
+            Error::NotConfirmed { what, id } => report(
                 ERRCODE_INVALID_PARAMETER_VALUE,
                 format!("confirm_name is not the name of {what} {id}; nothing was deleted"),
                 "Pass its name, to the letter, as confirm_name.",
             ),
-            Error::Unconfirmed { profile, id } => part(
+            Error::Unconfirmed { profile, id } => report(
                 ERRCODE_INVALID_PARAMETER_VALUE,
                 format!(
                     "profile {} asks for the name of token {id} to delete it (confirms_delete is true)",
-                    shown(profile)
+                    quoted(profile)
                 ),
                 "Pass its name, to the letter, as confirm_name.",
             ),
-            Error::BadLimit => part(
+            Error::BadLimit => report(
                 ERRCODE_INVALID_PARAMETER_VALUE,
                 "max_tokens must be greater than zero".to_string(),
                 "Pass a number of tokens, or NULL for all.",
             ),
-            Error::NoAccount(id) => part(
+            Error::NoAccount(id) => report(
                 ERRCODE_NO_DATA_FOUND,
                 format!("account {id} does not exist"),
                 "SELECT id, name FROM token_auth.account lists those that do.",
             ),
-            Error::NoProfile(name) => part(
+            Error::NoProfile(name) => report(
                 ERRCODE_NO_DATA_FOUND,
-                format!("profile {} does not exist", shown(name)),
+                format!("profile {} does not exist", quoted(name)),
                 "SELECT name FROM token_auth.profile lists those that do.",
             ),
-            Error::NoDomainWithId(id) => part(
+            Error::NoDomainWithId(id) => report(
                 ERRCODE_NO_DATA_FOUND,
                 format!("domain {id} does not exist"),
                 "SELECT id, account_id, name FROM token_auth.domain lists those that do; a given account_id must be its own.",
             ),
-            Error::NoDomainNamed { name, account_id } => part(
+            Error::NoDomainNamed { name, account_id } => report(
                 ERRCODE_NO_DATA_FOUND,
-                format!("account {account_id} has no domain {}", shown(name)),
+                format!("account {account_id} has no domain {}", quoted(name)),
                 "Create it with token_auth.create_domain.",
             ),
-            Error::NoToken(id) => part(
+            Error::NoToken(id) => report(
                 ERRCODE_NO_DATA_FOUND,
                 format!("token {id} does not exist"),
                 "SELECT id, account_id, name FROM token_auth.tokens lists those that do; a given account_id must be its own.",
             ),
-            Error::RoleHasMore { role, what } => part(
+            Error::RoleHasMore { role, what } => report(
                 ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-                format!("role {} exists, and has more than the extension gives it: {what}", shown(role)),
+                format!("role {} exists, and has more than the extension gives it: {what}", quoted(role)),
                 "token_auth acts as this role, so it must have no attribute and no membership in either direction: take \
                  them away (REVOKE, ALTER ROLE), or drop the role.",
             ),
-            Error::Referenced { what, id, by, constraint } => part(
+            Error::Referenced { what, id, by, constraint } => report(
                 ERRCODE_FOREIGN_KEY_VIOLATION,
                 format!(
                     "rows of table {by} refer to {what} {id}, or to what goes with it (foreign key {})",
-                    shown(constraint)
+                    quoted(constraint)
                 ),
                 "Delete those rows first, or declare the foreign key with ON DELETE CASCADE or ON DELETE SET NULL.",
             ),
-            Error::Taken { what, name } => {
-                part(ERRCODE_UNIQUE_VIOLATION, format!("{what} {} exists already", shown(name)), "Choose another name.")
-            }
-            Error::LastToken { domain, profile, retry: false } => part(
+            Error::Taken { what, name } => report(
+                ERRCODE_UNIQUE_VIOLATION,
+                format!("{what} {} exists already", quoted(name)),
+                "Choose another name.",
+            ),
+            Error::LastToken { domain, profile, retry: false } => report(
                 ERRCODE_RESTRICT_VIOLATION,
                 format!(
                     "domain {} must keep a live token, and this is its last (profile {}: keeps_last_token is true)",
-                    shown(domain),
-                    shown(profile)
+                    quoted(domain),
+                    quoted(profile)
                 ),
                 "Create another token for the domain first, or delete the domain.",
             ),
-            Error::LastToken { domain, retry: true, .. } => part(
+            Error::LastToken { domain, retry: true, .. } => report(
                 ERRCODE_T_R_SERIALIZATION_FAILURE,
-                format!("the last other live token of domain {} was removed meanwhile", shown(domain)),
+                format!("the last other live token of domain {} was removed meanwhile", quoted(domain)),
                 "Retry the transaction.",
             ),
-            Error::LastTokenTruncated { domain, profile } => part(
+            Error::LastTokenTruncated { domain, profile } => report(
                 ERRCODE_RESTRICT_VIOLATION,
                 format!(
                     "domain {} must keep its live tokens (profile {}: keeps_last_token is true)",
-                    shown(domain),
-                    shown(profile)
+                    quoted(domain),
+                    quoted(profile)
                 ),
                 "Truncate token_auth.domain along with them, or delete what is to go.",
             ),
-            Error::AlreadyReset(id) => part(
+            Error::AlreadyReset(id) => report(
                 ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
                 format!("token {id} was reset already"),
                 "Use the token that replaced it.",
             ),
-            Error::Expired(id) => {
-                part(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, format!("token {id} has expired"), "Create a new token.")
-            }
-            Error::Preset(name) => part(
+            Error::Expired(id) => report(
                 ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-                format!("profile {} is a preset and cannot be changed", shown(name)),
+                format!("token {id} has expired"),
+                "Create a new token.",
+            ),
+            Error::Preset(name) => report(
+                ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                format!("profile {} is a preset and cannot be changed", quoted(name)),
                 "Copy its row, and its rows of token_auth.profile_resource if it has any, under a name of your own.",
             ),
-            Error::PresetsTruncated(table) => part(
+            Error::PresetsTruncated(table) => report(
                 ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
                 format!("token_auth.{table} cannot be truncated, since presets are in it or may be"),
                 "Delete the rows that are yours; profiles of your own have builtin = false.",
             ),
-            Error::PresetClaimed(name) => part(
+            Error::PresetClaimed(name) => report(
                 ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-                format!("profile {} cannot be made a preset", shown(name)),
+                format!("profile {} cannot be made a preset", quoted(name)),
                 "Presets come with the extension; leave builtin false for a profile of your own.",
             ),
-            Error::Rule { profile, rule, what, instead } => part(
+            Error::Rule { profile, rule, what, instead } => report(
                 ERRCODE_INSUFFICIENT_PRIVILEGE,
-                format!("profile {} does not allow {what} ({rule} is false)", shown(profile)),
+                format!("profile {} does not allow {what} ({rule} is false)", quoted(profile)),
                 instead,
             ),
-            Error::NotAdministrator { actor, account, profile, has_administrator } => part(
+            Error::NotAdministrator { actor, account, profile, has_administrator } => report(
                 ERRCODE_INSUFFICIENT_PRIVILEGE,
                 format!(
                     "{} is not an administrator of account {} (profile {}: admins_only is true)",
-                    shown(actor),
-                    shown(account),
-                    shown(profile)
+                    quoted(actor),
+                    quoted(account),
+                    quoted(profile)
                 ),
                 if *has_administrator {
                     "One of its administrators can add others with token_auth.add_account_admin."
@@ -353,81 +357,81 @@ impl Error {
                     "It has none yet: whoever may call token_auth.add_account_admin names the first."
                 },
             ),
-            Error::CallerNotGood(id) => part(
+            Error::CallerNotGood(id) => report(
                 ERRCODE_INSUFFICIENT_PRIVILEGE,
                 format!("token {id}, as which this transaction acts, is no longer good"),
                 "It was deleted or paused, or has expired. Begin a new transaction and authenticate anew.",
             ),
-            Error::CallerLacks { token_id, what } => part(
+            Error::CallerLacks { token_id, what } => report(
                 ERRCODE_INSUFFICIENT_PRIVILEGE,
                 match what {
-                    Lacking::Domains => format!("token {token_id} may not manage domains"),
-                    Lacking::Tokens => format!("token {token_id} may not manage tokens here"),
-                    Lacking::AccessToGive => format!("token {token_id} cannot give access that it does not have"),
-                    Lacking::AccessOfDomainToken => format!(
+                    MissingRight::Domains => format!("token {token_id} may not manage domains"),
+                    MissingRight::Tokens => format!("token {token_id} may not manage tokens here"),
+                    MissingRight::AccessToGive => format!("token {token_id} cannot give access that it does not have"),
+                    MissingRight::AccessOfDomainToken => format!(
                         "token {token_id} may not create a domain, which brings a token with full access to it \
                          (creates_domain_token is true)"
                     ),
-                    Lacking::AccessToDomain => format!("token {token_id} has no access to that domain"),
-                    Lacking::AccessOf(other) => {
+                    MissingRight::AccessToDomain => format!("token {token_id} has no access to that domain"),
+                    MissingRight::AccessOf(other) => {
                         format!("token {token_id} may not manage token {other}, which has access that it does not have")
                     }
                 },
                 match what {
-                    Lacking::Domains => "It takes domains:full with all_domains.",
-                    Lacking::Tokens => {
+                    MissingRight::Domains => "It takes domains:full with all_domains.",
+                    MissingRight::Tokens => {
                         "It takes tokens:full, with all_domains or for the home of the token that is managed."
                     }
-                    Lacking::AccessToGive => "Give less, or act as a token that has it.",
-                    Lacking::AccessOfDomainToken => "It takes full access (*) with all_domains.",
-                    Lacking::AccessToDomain => "Act as a token that has some.",
-                    Lacking::AccessOf(_) => "Act as a token that has all the access of the other one.",
+                    MissingRight::AccessToGive => "Give less, or act as a token that has it.",
+                    MissingRight::AccessOfDomainToken => "It takes full access (*) with all_domains.",
+                    MissingRight::AccessToDomain => "Act as a token that has some.",
+                    MissingRight::AccessOf(_) => "Act as a token that has all the access of the other one.",
                 },
             ),
-            Error::NotForTokens { token_id, what } => part(
+            Error::NotForTokens { token_id, what } => report(
                 ERRCODE_INSUFFICIENT_PRIVILEGE,
                 format!("token {token_id}, as which this transaction acts, may not {what}"),
                 "Do it in a transaction that does not act as a token.",
             ),
-            Error::Parallel(function) => part(
+            Error::Parallel(function) => report(
                 ERRCODE_INVALID_TRANSACTION_STATE,
                 format!("{function} cannot be called while a parallel query is running"),
                 "Call it in a statement of its own.",
             ),
-            Error::NotSealed(id) => part(
+            Error::NotSealed(id) => report(
                 ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
                 format!("token {id} has no sealed copy of its secret"),
                 "It was made while its secret could not be revealed, or its copy was erased since: create a new token.",
             ),
-            Error::NoKeyFile => part(
+            Error::NoKeyFile => report(
                 ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
                 "there is no key to seal secrets with".to_string(),
                 "Set token_auth.sealing_key_file to the file with the keys.",
             ),
-            Error::NoKeyToSeal { profile } => part(
+            Error::NoKeyToSeal { profile } => report(
                 ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
                 format!(
                     "profile {} keeps secrets sealed (can_reveal is true), and there is no key to seal them with",
-                    shown(profile)
+                    quoted(profile)
                 ),
                 "Set token_auth.sealing_key_file to a file with a key in it, or use a profile with can_reveal = false.",
             ),
-            Error::NoKeyToOpen(id) => part(
+            Error::NoKeyToOpen(id) => report(
                 ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
                 format!("there is no key to open the sealed copy of token {id} with"),
                 "Set token_auth.sealing_key_file to a file with the key under which it was sealed.",
             ),
-            Error::SealedUnderUnknownKey(id) => part(
+            Error::SealedUnderUnknownKey(id) => report(
                 ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
                 format!("token {id} was sealed under a key that is not in the sealing key file"),
                 "Add the key that was in use when it was made to the file, after the current one.",
             ),
-            Error::SealBroken(id) => part(
+            Error::SealBroken(id) => report(
                 ERRCODE_DATA_CORRUPTED,
                 format!("the sealed copy of token {id} does not open"),
                 "It was changed, or made for another token. Bring it back from a backup, or create a new token.",
             ),
-            Error::KeyFile(problem) => part(
+            Error::KeyFile(problem) => report(
                 ERRCODE_CONFIG_FILE_ERROR,
                 match problem {
                     KeyFileProblem::Unreadable(why) => format!("the sealing key file cannot be read: {why}"),
@@ -459,22 +463,22 @@ impl Error {
                     }
                 },
             ),
-            Error::Encoding(encoding) => part(
+            Error::Encoding(encoding) => report(
                 ERRCODE_FEATURE_NOT_SUPPORTED,
                 format!("token_auth does not work in a database with the encoding {encoding}"),
                 "Create the extension in a database with the encoding UTF8.",
             ),
-            Error::Immutable { table, column } => part(
+            Error::Immutable { table, column } => report(
                 ERRCODE_CHECK_VIOLATION,
                 format!("column {column} of token_auth.{table} never changes"),
                 "Create the row anew and delete the old one.",
             ),
-            Error::NotOurTable => part(
+            Error::NotOurTable => report(
                 ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED,
                 "a trigger function of token_auth was called for another table than its own".to_string(),
                 "Drop the trigger; these functions are for the tables of token_auth only.",
             ),
-            Error::NoRandomness(reason) => part(
+            Error::NoRandomness(reason) => report(
                 ERRCODE_IO_ERROR,
                 format!("the operating system gave no random bytes: {reason}"),
                 "No token was made. Try again.",
@@ -487,7 +491,7 @@ impl Error {
 ///
 /// An error that PostgreSQL raised inside is raised again: without the backtrace that pgrx would add, and if a
 /// constraint was violated, without its DETAIL, where a failing row prints its digest.
-pub fn answer<T>(body: impl FnOnce() -> Result<T, Error>) -> T {
+pub fn guarded<T>(body: impl FnOnce() -> Result<T, Error>) -> T {
     let again = |error: CaughtError| -> Result<T, Error> {
         let is_panic = matches!(error, CaughtError::RustPanic { .. });
         let (CaughtError::PostgresError(report)
@@ -496,7 +500,7 @@ pub fn answer<T>(body: impl FnOnce() -> Result<T, Error>) -> T {
         if is_panic {
             raise(internal(report.message()))
         }
-        raise(Parts {
+        raise(Report {
             code: report.sql_error_code(),
             message: report.message().to_string(),
             detail: report.detail().filter(|_| !is_integrity_violation(report.sql_error_code())).map(str::to_string),
@@ -505,13 +509,13 @@ pub fn answer<T>(body: impl FnOnce() -> Result<T, Error>) -> T {
     };
     match PgTryBuilder::new(AssertUnwindSafe(body)).catch_others(again).execute() {
         Ok(value) => value,
-        Err(error) => raise(error.parts()),
+        Err(error) => raise(error.report()),
     }
 }
 
 /// What no input should bring about.
-fn internal(what: &str) -> Parts {
-    Parts {
+fn internal(what: &str) -> Report {
+    Report {
         code: PgSqlErrorCode::ERRCODE_INTERNAL_ERROR,
         message: format!("internal error of token_auth: {}", redacted(what)),
         detail: None,
@@ -528,14 +532,14 @@ fn is_integrity_violation(code: PgSqlErrorCode) -> bool {
 
 /// Runs an UPDATE that gives something a name, which another one of ours may have. The error has to end the function, since
 /// the statement that failed is not undone.
-pub fn or_taken<T>(what: &'static str, name: &str, statement: impl FnOnce() -> T) -> Result<T, Error> {
+pub fn map_unique_violation<T>(what: &'static str, name: &str, statement: impl FnOnce() -> T) -> Result<T, Error> {
     or_error(statement, PgSqlErrorCode::ERRCODE_UNIQUE_VIOLATION, |fields| {
         (fields.schema() == SCHEMA).then(|| Error::Taken { what, name: name.to_string() })
     })
 }
 
 /// Runs a statement that deletes something to which rows of an application may refer. The error has to end the function.
-pub fn or_referenced<T>(what: &'static str, id: i64, statement: impl FnOnce() -> T) -> Result<T, Error> {
+pub fn map_foreign_key_violation<T>(what: &'static str, id: i64, statement: impl FnOnce() -> T) -> Result<T, Error> {
     or_error(statement, PgSqlErrorCode::ERRCODE_FOREIGN_KEY_VIOLATION, |fields| {
         (!fields.table().is_empty()).then(|| Error::Referenced {
             what,
@@ -562,15 +566,15 @@ fn or_error<T>(
         .execute()
 }
 
-fn raise(parts: Parts) -> ! {
-    let mut report = ErrorReport::new(parts.code, parts.message, "token_auth");
-    if let Some(detail) = parts.detail {
-        report = report.set_detail(detail);
+fn raise(report: Report) -> ! {
+    let mut raised = ErrorReport::new(report.code, report.message, "token_auth");
+    if let Some(detail) = report.detail {
+        raised = raised.set_detail(detail);
     }
-    if let Some(hint) = parts.hint {
-        report = report.set_hint(hint);
+    if let Some(hint) = report.hint {
+        raised = raised.set_hint(hint);
     }
-    report.report(PgLogLevel::ERROR);
+    raised.report(PgLogLevel::ERROR);
     unreachable!("reporting an ERROR does not return")
 }
 
@@ -591,7 +595,7 @@ fn head(text: &str) -> Cow<'_, str> {
 }
 
 /// A text as a message shows it: quoted, cut where it is long, with what would break a line made visible.
-fn shown(text: &str) -> String {
+fn quoted(text: &str) -> String {
     const LONGEST: usize = 80;
     format!("\"{}\"", without_secrets(text, LONGEST))
 }
@@ -607,8 +611,8 @@ pub fn redacted(message: &str) -> String {
 fn without_secrets(text: &str, longest: usize) -> String {
     let text = head(text);
     let mut shown = String::new();
-    for piece in text.split_inclusive(|c: char| !is_of_word(c)) {
-        let word = piece.trim_end_matches(|c: char| !is_of_word(c));
+    for alloc_overhead in text.split_inclusive(|c: char| !is_of_word(c)) {
+        let word = alloc_overhead.trim_end_matches(|c: char| !is_of_word(c));
         if secret::is_well_formed(word.as_bytes()) {
             shown += &secret::hint(word);
         } else if can_be_secret(word) {
@@ -617,7 +621,7 @@ fn without_secrets(text: &str, longest: usize) -> String {
         } else {
             shown += word;
         }
-        shown += &piece[word.len()..];
+        shown += &alloc_overhead[word.len()..];
     }
     let mut visible: String = shown
         .chars()

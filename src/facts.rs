@@ -5,44 +5,47 @@
 use std::cell::Cell;
 
 use pgrx::pg_sys;
+use token_auth_core::decision::{AllowedDomains, Code, DomainQuery, TokenRights};
+use token_auth_core::mvcc::ReadStamp;
 use token_auth_core::name;
+use token_auth_core::scope::access::{Access, AccessRows};
 use token_auth_core::secret::Digest;
-use token_auth_core::sighting::Sighting;
-use token_auth_core::verdict::{Access, AccessRows, Code, Domain, Reach, TokenFacts};
 
+use crate::catalog::{Catalog, DomainTable};
 use crate::store::identity::Identity;
 use crate::store::invalidation;
-use crate::store::record::Formed;
-use crate::store::relation::{Key, Row};
+use crate::store::record::RowTemplate;
+use crate::store::relation::{ScanKey, TableRow};
 use crate::store::server;
 use crate::store::snapshot::{FreshSnapshot, NextTransaction};
-use crate::store::value::{Instant, Jsonb, Kept, Octets, ShortText};
-use crate::tables::{DomainTable, Tables};
+use crate::store::value::{FixedBytea, Jsonb, OwnedVarlena, ShortText, Timestamp};
 
 /// A token that was found by its secret, with the answer to a question about no domain, where that is ok.
-pub struct Known {
-    pub token: Token,
-    pub verification: Formed<8>,
+pub struct CachedToken {
+    pub token: TokenState,
+    pub verification: RowTemplate<8>,
 }
 
-impl Known {
-    /// How many bytes it takes beside itself, where each piece takes `piece` more than what is in it.
-    pub fn heap_size(&self, piece: usize) -> usize {
-        self.verification.heap_size(piece) + self.token.facts.heap_size(piece) + self.token.seen.heap_size(piece)
+impl CachedToken {
+    /// How many bytes it takes beside itself, where each alloc_overhead takes `alloc_overhead` more than what is in it.
+    pub fn heap_size(&self, alloc_overhead: usize) -> usize {
+        self.verification.heap_size(alloc_overhead)
+            + self.token.facts.heap_size(alloc_overhead)
+            + self.token.stamp.heap_size(alloc_overhead)
     }
 }
 
 /// What a verdict about a token depends on.
-pub struct Token {
+pub struct TokenState {
     pub id: i64,
     digest: Digest,
     pub account_id: i64,
-    pub facts: TokenFacts,
+    pub facts: TokenRights,
     needs_verified_domain: bool,
-    pub seen: Sighting,
+    pub stamp: ReadStamp,
 }
 
-impl Token {
+impl TokenState {
     pub fn digest(&self) -> &Digest {
         &self.digest
     }
@@ -57,45 +60,45 @@ impl Token {
     }
 
     /// What a name means that the database knows, or does not know, as the name of a domain of its account.
-    pub fn domain(&self, found: Option<&NamedDomain>) -> Domain {
-        found.map_or(Domain::Unusable, |domain| self.usable(domain.id, domain.is_verified))
+    pub fn domain(&self, found: Option<&DomainState>) -> DomainQuery {
+        found.map_or(DomainQuery::Unusable, |domain| self.usable(domain.id, domain.is_verified))
     }
 
     /// A domain of its account, unless that is refused because it is not verified.
-    pub fn usable(&self, domain_id: i64, is_verified: bool) -> Domain {
-        if is_verified || !self.needs_verified_domain { Domain::Known(domain_id) } else { Domain::Unusable }
+    pub fn usable(&self, domain_id: i64, is_verified: bool) -> DomainQuery {
+        if is_verified || !self.needs_verified_domain { DomainQuery::Id(domain_id) } else { DomainQuery::Unusable }
     }
 }
 
 /// What the tokens of an account share.
 #[derive(Clone)]
-pub struct Account {
+pub struct AccountState {
     is_paused: bool,
     needs_verified_domain: bool,
-    pub seen: Sighting,
+    pub stamp: ReadStamp,
 }
 
 /// A domain, with its name folded.
-pub struct NamedDomain {
+pub struct DomainState {
     pub id: i64,
     pub name: String,
     pub is_verified: bool,
-    pub seen: Sighting,
+    pub stamp: ReadStamp,
 }
 
 /// Reads what `read` reads, and again where something changed meanwhile: after waiting for a lock, the snapshot is of
 /// before. Says besides whether what was read last can be remembered.
-pub fn read<T>(mut read: impl FnMut(&Reading) -> T) -> (T, bool) {
+pub fn read_consistent<T>(mut read: impl FnMut(&SnapshotReader) -> T) -> (T, bool) {
     /// Each reading is right by itself, and sees what had committed before it began.
     const TIMES: usize = 10;
     let mut times = 0;
     loop {
-        invalidation::accept();
+        invalidation::accept_messages();
         // Found before the snapshot is taken: finding can wait, too.
-        Tables::now();
+        Catalog::current();
         let before = invalidation::changes();
-        let found = read(&Reading::begin());
-        let announced = Tables::now().invalidates_cache;
+        let found = read(&SnapshotReader::begin());
+        let announced = Catalog::current().invalidates_cache;
         let is_undisturbed = invalidation::changes() == before;
         times += 1;
         if is_undisturbed || times == TIMES || times > 1 && invalidation::changes_never_cease() {
@@ -105,13 +108,13 @@ pub fn read<T>(mut read: impl FnMut(&Reading) -> T) -> (T, bool) {
 }
 
 /// One look at the database: all that it reads is of one moment.
-pub struct Reading {
+pub struct SnapshotReader {
     snapshot: FreshSnapshot,
     next_transaction: NextTransaction,
-    nothing_seen: Sighting,
+    nothing_seen: ReadStamp,
 }
 
-impl Reading {
+impl SnapshotReader {
     fn begin() -> Self {
         thread_local! {
             static READINGS: Cell<u64> = const { Cell::new(0) };
@@ -120,33 +123,33 @@ impl Reading {
         let snapshot = FreshSnapshot::take();
         let next_transaction = NextTransaction::now();
         let moment = snapshot.moment(next_transaction);
-        Self { snapshot, next_transaction, nothing_seen: Sighting::new(READINGS.get(), moment) }
+        Self { snapshot, next_transaction, nothing_seen: ReadStamp::new(READINGS.get(), moment) }
     }
 
     /// That nothing was there.
-    pub fn seen(&self) -> Sighting {
+    pub fn stamp(&self) -> ReadStamp {
         self.nothing_seen.clone()
     }
 
-    fn add(&self, seen: &mut Sighting, row: &Row<'_>) {
-        seen.add(self.next_transaction.complete(row.written_by()));
+    fn add(&self, stamp: &mut ReadStamp, row: &TableRow<'_>) {
+        stamp.add(self.next_transaction.complete(row.written_by()));
     }
 
     /// The token with this digest. `remembered` gives what is remembered of its account; where that does not go with what
-    /// is seen of the token, the account is read, and returned besides.
+    /// is stamp of the token, the account is read, and returned besides.
     pub fn token_with_digest(
         &self,
         digest: &Digest,
-        remembered: impl FnOnce(i64) -> Option<Account>,
-    ) -> Option<(Known, Option<Account>)> {
+        remembered: impl FnOnce(i64) -> Option<AccountState>,
+    ) -> Option<(CachedToken, Option<AccountState>)> {
         let row = self.token_row(Search::Digest(digest))?;
         let verification = row.verification();
         let (token, account) = self.token(row, remembered)?;
-        Some((Known { token, verification }, account))
+        Some((CachedToken { token, verification }, account))
     }
 
     /// The token of this id, if it is the one that the identity was given for.
-    pub fn token_with_identity(&self, identity: Identity) -> Option<Token> {
+    pub fn token_with_identity(&self, identity: Identity) -> Option<TokenState> {
         let (token, _) = self.token(self.token_row(Search::Id(identity.token_id))?, |_| None)?;
         Some(token).filter(|token| token.identity() == identity)
     }
@@ -154,21 +157,21 @@ impl Reading {
     fn token(
         &self,
         mut found: TokenRow,
-        remembered: impl FnOnce(i64) -> Option<Account>,
-    ) -> Option<(Token, Option<Account>)> {
-        let access = self.access(found.id, &mut found.seen);
+        remembered: impl FnOnce(i64) -> Option<AccountState>,
+    ) -> Option<(TokenState, Option<AccountState>)> {
+        let access = self.access(found.id, &mut found.stamp);
         if let Some(account) = remembered(found.account_id)
-            && let Some(seen) = found.seen.with(&account.seen)
+            && let Some(stamp) = found.stamp.merge(&account.stamp)
         {
-            return Some((found.token(access, &account, seen), None));
+            return Some((found.token(access, &account, stamp), None));
         }
         let account = self.account(found.account_id)?;
-        let seen = found.seen.with(&account.seen).expect("both are of this reading");
-        Some((found.token(access, &account, seen), Some(account)))
+        let stamp = found.stamp.merge(&account.stamp).expect("both are of this reading");
+        Some((found.token(access, &account, stamp), Some(account)))
     }
 
     fn token_row(&self, search: Search<'_>) -> Option<TokenRow> {
-        let (tables, table) = Tables::open(|tables| match search {
+        let (tables, table) = Catalog::open(|tables| match search {
             Search::Digest(_) => (tables.token.oid, tables.token.by_digest),
             Search::Id(_) => (tables.token.oid, tables.token.by_id),
         });
@@ -176,81 +179,85 @@ impl Reading {
         let wanted;
         let key = match search {
             Search::Digest(digest) => {
-                wanted = Kept::bytes(digest);
-                Key::bytes(&wanted)
+                wanted = OwnedVarlena::bytes(digest);
+                ScanKey::bytes(&wanted)
             }
-            Search::Id(id) => Key::bigint(id),
+            Search::Id(id) => ScanKey::bigint(id),
         };
-        let mut probe = table.probe(&[key], &self.snapshot);
+        let mut scan = table.scan(&[key], &self.snapshot);
         loop {
-            let row = probe.next()?;
-            let Octets(digest) = row.must(&columns.digest);
+            let row = scan.next()?;
+            let FixedBytea(digest) = row.get_not_null(&columns.digest);
             // The hash index finds every digest with the same code of 32 bits.
             if matches!(search, Search::Digest(wanted) if digest != *wanted) {
                 continue;
             }
-            let mut seen = self.seen();
-            self.add(&mut seen, &row);
+            let mut stamp = self.stamp();
+            self.add(&mut stamp, &row);
             return Some(TokenRow {
-                id: row.must(&columns.id),
+                id: row.get_not_null(&columns.id),
                 digest,
-                account_id: row.must(&columns.account_id),
+                account_id: row.get_not_null(&columns.account_id),
                 home: row.get(&columns.domain_id),
-                name: row.must(&columns.name),
+                name: row.get_not_null(&columns.name),
                 is_paused: !row.is_null(&columns.paused_at),
                 expires_at: row.get(&columns.expires_at),
-                metadata: row.must(&columns.metadata),
-                seen,
+                metadata: row.get_not_null(&columns.metadata),
+                stamp,
             });
         }
     }
 
-    fn access(&self, token_id: i64, seen: &mut Sighting) -> AccessRows {
-        let (tables, table) = Tables::open(|tables| (tables.access.oid, tables.access.by_token));
+    fn access(&self, token_id: i64, stamp: &mut ReadStamp) -> AccessRows {
+        let (tables, table) = Catalog::open(|tables| (tables.access.oid, tables.access.by_token));
         let columns = &tables.access;
-        let mut probe = table.probe(&[Key::bigint(token_id)], &self.snapshot);
+        let mut scan = table.scan(&[ScanKey::bigint(token_id)], &self.snapshot);
         let mut access = AccessRows::new();
-        while let Some(row) = probe.next() {
+        while let Some(row) = scan.next() {
             // A token can have thousands of rows.
             if !access.is_empty() {
                 server::check_for_interrupts();
             }
-            self.add(seen, &row);
-            access.push(Access { domain_id: row.get(&columns.domain_id), scopes: row.must(&columns.scopes).0 });
+            self.add(stamp, &row);
+            access.push(Access { domain_id: row.get(&columns.domain_id), scopes: row.get_not_null(&columns.scopes).0 });
         }
         access
     }
 
-    pub fn account(&self, id: i64) -> Option<Account> {
-        let mut seen = self.seen();
+    pub fn account(&self, id: i64) -> Option<AccountState> {
+        let mut stamp = self.stamp();
         let (is_paused, profile) = {
-            let (tables, table) = Tables::open(|tables| (tables.account.oid, tables.account.by_id));
+            let (tables, table) = Catalog::open(|tables| (tables.account.oid, tables.account.by_id));
             let columns = &tables.account;
-            let mut probe = table.probe(&[Key::bigint(id)], &self.snapshot);
-            let row = probe.next()?;
-            self.add(&mut seen, &row);
-            (!row.is_null(&columns.paused_at), row.must(&columns.profile))
+            let mut scan = table.scan(&[ScanKey::bigint(id)], &self.snapshot);
+            let row = scan.next()?;
+            self.add(&mut stamp, &row);
+            (!row.is_null(&columns.paused_at), row.get_not_null(&columns.profile))
         };
-        let (tables, table) = Tables::open(|tables| (tables.profile.oid, tables.profile.by_name));
-        let key = Key::text(&profile, pg_sys::DEFAULT_COLLATION_OID);
-        let mut probe = table.probe(&[key], &self.snapshot);
-        let row = probe.next()?;
-        self.add(&mut seen, &row);
-        Some(Account { is_paused, needs_verified_domain: row.must(&tables.profile.needs_verified_domain), seen })
+        let (tables, table) = Catalog::open(|tables| (tables.profile.oid, tables.profile.by_name));
+        let key = ScanKey::text(&profile, pg_sys::DEFAULT_COLLATION_OID);
+        let mut scan = table.scan(&[key], &self.snapshot);
+        let row = scan.next()?;
+        self.add(&mut stamp, &row);
+        Some(AccountState {
+            is_paused,
+            needs_verified_domain: row.get_not_null(&tables.profile.needs_verified_domain),
+            stamp,
+        })
     }
 
     /// The domain of an account with this name, folded.
-    pub fn domain_named(&self, account_id: i64, folded: &str) -> Option<NamedDomain> {
-        let (tables, table) = Tables::open(|tables| (tables.domain.oid, tables.domain.by_name));
+    pub fn domain_named(&self, account_id: i64, folded: &str) -> Option<DomainState> {
+        let (tables, table) = Catalog::open(|tables| (tables.domain.oid, tables.domain.by_name));
         // The index is on lower(name COLLATE "C").
-        let folded = Kept::text(folded);
-        let keys = [Key::bigint(account_id), Key::text(&folded, pg_sys::C_COLLATION_OID)];
-        let mut probe = table.probe(&keys, &self.snapshot);
-        probe.next().map(|row| self.named(&tables.domain, &row))
+        let folded = OwnedVarlena::text(folded);
+        let keys = [ScanKey::bigint(account_id), ScanKey::text(&folded, pg_sys::C_COLLATION_OID)];
+        let mut scan = table.scan(&keys, &self.snapshot);
+        scan.next().map(|row| self.named(&tables.domain, &row))
     }
 
     /// The domains of an account that can be within this reach. All of them come in the order of their folded names.
-    pub fn domains(&self, account_id: i64, reach: &Reach) -> Vec<NamedDomain> {
+    pub fn domains(&self, account_id: i64, reach: &AllowedDomains) -> Vec<DomainState> {
         if !reach.everywhere {
             let find = |id: &i64| {
                 server::check_for_interrupts();
@@ -258,30 +265,30 @@ impl Reading {
             };
             return reach.domains.iter().filter_map(find).collect();
         }
-        let (tables, table) = Tables::open(|tables| (tables.domain.oid, tables.domain.by_name));
-        let mut probe = table.probe(&[Key::bigint(account_id)], &self.snapshot);
+        let (tables, table) = Catalog::open(|tables| (tables.domain.oid, tables.domain.by_name));
+        let mut scan = table.scan(&[ScanKey::bigint(account_id)], &self.snapshot);
         let mut domains = Vec::new();
-        while let Some(row) = probe.next() {
+        while let Some(row) = scan.next() {
             server::check_for_interrupts();
             domains.push(self.named(&tables.domain, &row));
         }
         domains
     }
 
-    fn domain_with_id(&self, id: i64) -> Option<NamedDomain> {
-        let (tables, table) = Tables::open(|tables| (tables.domain.oid, tables.domain.by_id));
-        let mut probe = table.probe(&[Key::bigint(id)], &self.snapshot);
-        probe.next().map(|row| self.named(&tables.domain, &row))
+    fn domain_with_id(&self, id: i64) -> Option<DomainState> {
+        let (tables, table) = Catalog::open(|tables| (tables.domain.oid, tables.domain.by_id));
+        let mut scan = table.scan(&[ScanKey::bigint(id)], &self.snapshot);
+        scan.next().map(|row| self.named(&tables.domain, &row))
     }
 
-    fn named(&self, columns: &DomainTable, row: &Row<'_>) -> NamedDomain {
-        let mut seen = self.seen();
-        self.add(&mut seen, row);
-        NamedDomain {
-            id: row.must(&columns.id),
-            name: name::fold(&row.must(&columns.name)).to_string(),
+    fn named(&self, columns: &DomainTable, row: &TableRow<'_>) -> DomainState {
+        let mut stamp = self.stamp();
+        self.add(&mut stamp, row);
+        DomainState {
+            id: row.get_not_null(&columns.id),
+            name: name::fold(&row.get_not_null(&columns.name)).to_string(),
             is_verified: !row.is_null(&columns.verified_at),
-            seen,
+            stamp,
         }
     }
 }
@@ -298,40 +305,40 @@ struct TokenRow {
     digest: Digest,
     account_id: i64,
     home: Option<i64>,
-    name: Kept<String>,
+    name: OwnedVarlena<String>,
     is_paused: bool,
-    expires_at: Option<Instant>,
-    metadata: Kept<Jsonb>,
-    seen: Sighting,
+    expires_at: Option<Timestamp>,
+    metadata: OwnedVarlena<Jsonb>,
+    stamp: ReadStamp,
 }
 
 impl TokenRow {
-    fn verification(&self) -> Formed<8> {
+    fn verification(&self) -> RowTemplate<8> {
         static OK: ShortText = ShortText::new(Code::Ok.as_str());
-        Formed::new(
-            Tables::now().verification,
+        RowTemplate::new(
+            Catalog::current().verification,
             [
                 true.into(),
-                OK.lend(),
+                OK.as_datum(),
                 self.id.into(),
                 self.account_id.into(),
                 self.home.into(),
-                self.name.lend(),
+                self.name.as_datum(),
                 self.expires_at.into(),
-                self.metadata.lend(),
+                self.metadata.as_datum(),
             ],
         )
     }
 
-    fn token(self, access: AccessRows, account: &Account, seen: Sighting) -> Token {
+    fn token(self, access: AccessRows, account: &AccountState, stamp: ReadStamp) -> TokenState {
         let paused = self.is_paused || account.is_paused;
-        Token {
+        TokenState {
             id: self.id,
             digest: self.digest,
             account_id: self.account_id,
-            facts: TokenFacts::new(paused, self.expires_at.map(|at| at.0), access),
+            facts: TokenRights::new(paused, self.expires_at.map(|at| at.0), access),
             needs_verified_domain: account.needs_verified_domain,
-            seen,
+            stamp,
         }
     }
 }

@@ -3,10 +3,10 @@
 use pgrx::iter::TableIterator;
 use pgrx::{name, pg_extern};
 
-use crate::error::{Error, answer};
+use crate::error::{Error, guarded};
 use crate::roles::{self, OWNER, WORKER};
 use crate::store::snapshot::FreshSnapshot;
-use crate::store::statement::Statement;
+use crate::store::spi::Query;
 use crate::store::{server, shared};
 use crate::worker;
 
@@ -14,7 +14,7 @@ use crate::worker;
 #[pg_extern(sql = false)]
 fn health()
 -> TableIterator<'static, (name!(name, String), name!(ok, bool), name!(detail, String), name!(hint, Option<String>))> {
-    let checks = answer(|| {
+    let checks = guarded(|| {
         Ok::<_, Error>([
             preloaded(),
             launcher(),
@@ -31,8 +31,8 @@ fn health()
 }
 
 /// What a statement finds that should not be. It only reads, so it works on a standby.
-fn found(statement: &Statement) -> Option<String> {
-    let rows = statement.fresh_rows(&FreshSnapshot::take(), &[OWNER.into()], |row| row.get::<String>(1));
+fn found(statement: &Query) -> Option<String> {
+    let rows = statement.rows_with(&FreshSnapshot::take(), &[OWNER.into()], |row| row.get::<String>(1));
     rows.into_iter().next().flatten()
 }
 
@@ -93,7 +93,7 @@ fn role(name: &'static str, role: &'static str) -> Check {
 }
 
 fn owner() -> Check {
-    static OTHERS: Statement = Statement::as_caller(
+    static OTHERS: Query = Query::as_caller(
         "SELECT pg_catalog.string_agg(pg_catalog.format('%s of %I', c.oid::regclass, r.rolname), ', ' ORDER BY c.relname)
            FROM pg_catalog.pg_class c
            JOIN pg_catalog.pg_roles r ON r.oid = c.relowner
@@ -112,7 +112,7 @@ fn owner() -> Check {
 
 /// Triggers on our tables that run code of a role which is neither a superuser nor our own.
 fn triggers() -> Check {
-    static TRIGGERS: Statement = Statement::as_caller(
+    static TRIGGERS: Query = Query::as_caller(
         "SELECT pg_catalog.string_agg(
                     pg_catalog.format('%I on %s runs a function of %I', t.tgname, t.tgrelid::regclass, r.rolname),
                     ', ' ORDER BY t.tgrelid::regclass::text, t.tgname)
@@ -139,7 +139,7 @@ fn triggers() -> Check {
 /// Foreign keys to our tables from columns of types of a role which is neither a superuser nor our own: who owns a type makes
 /// its casts, and those run as the owner of our tables.
 fn foreign_keys() -> Check {
-    static KEYS: Statement = Statement::as_caller(
+    static KEYS: Query = Query::as_caller(
         "SELECT pg_catalog.string_agg(
                     pg_catalog.format('%I on %s with a type of %I', k.conname, k.conrelid::regclass, r.rolname),
                     ', ' ORDER BY k.conrelid::regclass::text, k.conname)

@@ -2,14 +2,14 @@
 
 use pgrx::{pg_extern, warning};
 
-use crate::error::{Error, answer};
+use crate::error::{Error, guarded};
 use crate::store::{server, shared};
 use crate::{roles, worker};
 
 /// Refuses a database whose encoding cannot carry what this library works with, and says so where no worker will run.
 #[pg_extern(sql = false)]
 fn check_database() {
-    answer(|| {
+    guarded(|| {
         let encoding = server::encoding();
         if !["UTF8", "SQL_ASCII"].contains(&encoding.as_str()) {
             return Err(Error::Encoding(encoding));

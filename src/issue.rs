@@ -2,22 +2,22 @@
 
 use rand::TryRng as _;
 use rand::rngs::SysRng;
-use token_auth_core::verdict::Access;
+use token_auth_core::scope::access::Access;
 use token_auth_core::{name, secret};
 
 use crate::account::Account;
-use crate::authority;
 use crate::error::Error;
+use crate::permission;
 use crate::sealing;
-use crate::store::statement::Statement;
-use crate::store::value::{Instant, Jsonb};
+use crate::store::spi::Query;
+use crate::store::value::{Jsonb, Timestamp};
 
 /// A token to make.
 pub struct NewToken<'a> {
     pub account: &'a Account,
     pub home: Option<i64>,
     pub name: TokenName<'a>,
-    pub expires_at: Option<Instant>,
+    pub expires_at: Option<Timestamp>,
     pub metadata: Jsonb,
     pub access: &'a [Access],
 }
@@ -35,22 +35,22 @@ pub struct Issued {
     pub name: String,
     pub secret: String,
     pub hint: String,
-    pub expires_at: Option<Instant>,
+    pub expires_at: Option<Timestamp>,
 }
 
 impl NewToken<'_> {
     pub fn issue(self) -> Result<Issued, Error> {
-        static NEXT_ID: Statement = Statement::new("SELECT pg_catalog.nextval('token_auth.token_id_seq')");
-        static INSERT: Statement = Statement::new(
+        static NEXT_ID: Query = Query::new("SELECT pg_catalog.nextval('token_auth.token_id_seq')");
+        static INSERT: Query = Query::new(
             "INSERT INTO token_auth.token
                     (id, account_id, domain_id, name, digest, hint, sealed, expires_at, created_by, metadata)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         );
-        static GIVE: Statement = Statement::new(
+        static GIVE: Query = Query::new(
             "INSERT INTO token_auth.token_access (account_id, token_id, domain_id, scopes) VALUES ($1, $2, $3, $4)",
         );
         let profile = &self.account.profile;
-        let id: i64 = NEXT_ID.row(&[], |row| row.must(1)).expect("a sequence has a next value");
+        let id: i64 = NEXT_ID.row(&[], |row| row.get_not_null(1)).expect("a sequence has a next value");
         let name = match self.name {
             TokenName::Given(name) => name.to_string(),
             TokenName::OfDomain(domain) => name::of_domain_token(domain, id),
@@ -61,7 +61,7 @@ impl NewToken<'_> {
         let hint = secret::hint(&secret);
         let digest = secret::digest(secret.as_bytes());
         let sealed = sealing::seal(profile, id, &digest, &secret)?;
-        INSERT.run(&[
+        INSERT.execute(&[
             id.into(),
             self.account.id.into(),
             self.home.into(),
@@ -70,12 +70,12 @@ impl NewToken<'_> {
             hint.as_str().into(),
             sealed.into(),
             self.expires_at.into(),
-            authority::creator()?.into(),
+            permission::creator()?.into(),
             self.metadata.into(),
         ]);
         for access in self.access {
             let scopes: Vec<&str> = access.scopes.iter().map(|grant| grant.text()).collect();
-            GIVE.run(&[self.account.id.into(), id.into(), access.domain_id.into(), scopes.into()]);
+            GIVE.execute(&[self.account.id.into(), id.into(), access.domain_id.into(), scopes.into()]);
         }
         Ok(Issued { id, name, secret, hint, expires_at: self.expires_at })
     }

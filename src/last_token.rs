@@ -8,16 +8,16 @@
 
 use pgrx::{PgTrigger, pg_trigger};
 
-use crate::error::{Error, answer};
+use crate::error::{Error, guarded};
 use crate::protect::{Outcome, check_table};
 use crate::store::server;
-use crate::store::statement::Statement;
+use crate::store::spi::Query;
 use crate::store::value::Value;
 
 /// AFTER DELETE OR UPDATE of a token that was live, for each row.
 #[pg_trigger(sql = false)]
 fn keep_last_token<'a>(trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
-    static LOCK_DOMAIN: Statement = Statement::new(
+    static LOCK_DOMAIN: Query = Query::new(
         "SELECT d.name, p.name
            FROM token_auth.domain d
            JOIN token_auth.account a ON a.id = d.account_id
@@ -25,7 +25,7 @@ fn keep_last_token<'a>(trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
           WHERE d.id = $1 AND p.keeps_last_token
             FOR NO KEY UPDATE OF d",
     );
-    static OTHER: Statement = Statement::new(
+    static OTHER: Query = Query::new(
         "SELECT true
            FROM token_auth.token
           WHERE domain_id = $1
@@ -33,14 +33,14 @@ fn keep_last_token<'a>(trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
             AND (expires_at IS NULL OR expires_at > $2)
           LIMIT 1",
     );
-    answer(|| {
+    guarded(|| {
         check_table(trigger)?;
         let old = trigger.old().ok_or(Error::NotOurTable)?;
         let home: Option<i64> = old.get_by_name("domain_id").map_err(|_| Error::NotOurTable)?;
-        let kept = LOCK_DOMAIN.latest_row(&[home.into()], |row| (row.must(1), row.must(2)));
+        let kept = LOCK_DOMAIN.row_latest_snapshot(&[home.into()], |row| (row.get_not_null(1), row.get_not_null(2)));
         let Some((domain, profile)) = kept else { return Ok(()) };
         let live: [Value; 2] = [home.into(), server::now().into()];
-        if OTHER.latest_row(&live, |_| ()).is_some() {
+        if OTHER.row_latest_snapshot(&live, |_| ()).is_some() {
             return Ok(());
         }
         // A transaction that still sees another live token did not know better, and may succeed when it is retried.
@@ -54,7 +54,7 @@ fn keep_last_token<'a>(trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
 /// for one that had some.
 #[pg_trigger(sql = false)]
 fn keep_last_tokens_on_truncate<'a>(trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
-    static DOMAIN: Statement = Statement::new(
+    static DOMAIN: Query = Query::new(
         "SELECT d.name, p.name
            FROM token_auth.domain d
            JOIN token_auth.account a ON a.id = d.account_id
@@ -63,9 +63,9 @@ fn keep_last_tokens_on_truncate<'a>(trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
           ORDER BY d.id
           LIMIT 1",
     );
-    answer(|| {
+    guarded(|| {
         check_table(trigger)?;
-        match DOMAIN.latest_row(&[], |row| (row.must(1), row.must(2))) {
+        match DOMAIN.row_latest_snapshot(&[], |row| (row.get_not_null(1), row.get_not_null(2))) {
             Some((domain, profile)) => Err(Error::LastTokenTruncated { domain, profile }),
             None => Ok(()),
         }

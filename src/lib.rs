@@ -10,7 +10,8 @@ mod access;
 mod account;
 mod announce;
 mod arguments;
-mod authority;
+mod cache;
+mod catalog;
 mod checks;
 mod domain;
 mod erase;
@@ -20,7 +21,7 @@ mod health;
 mod install;
 mod issue;
 mod last_token;
-mod memory;
+mod permission;
 mod profile;
 mod protect;
 mod reset;
@@ -28,12 +29,11 @@ mod roles;
 mod schema;
 mod sealing;
 mod session;
+mod session_token;
 mod settings;
-mod standing;
 #[allow(unsafe_code, reason = "the one folder where unsafe code lives")]
 mod store;
 mod sweep;
-mod tables;
 mod token;
 mod verify;
 mod worker;
@@ -46,7 +46,7 @@ pub extern "C-unwind" fn _PG_init() {
     store::fault::report_no_backtraces();
     settings::define();
     store::error_detail::hide_from_now_on();
-    store::invalidation::listen();
+    store::invalidation::register_callbacks();
     if store::server::is_preloading() && !store::server::is_being_upgraded() {
         worker::register();
     }

@@ -1,13 +1,13 @@
 //! The rules of a profile as the functions follow them, and the error that each of them causes. Some are read where
 //! SQL asks for them: `needs_verified_domain` by verification, `keeps_last_token` by the guard of the last token,
-//! `expired_retention` by the sweep, `admins_only` in `authority.rs`, and `can_reveal` also by the triggers that erase.
+//! `expired_retention` by the sweep, `admins_only` in `permission.rs`, and `can_reveal` also by the triggers that erase.
 
 use pgrx::datum::Interval;
-use token_auth_core::catalogue::{self, Resource};
 use token_auth_core::scope::Scope;
+use token_auth_core::scope::catalog::{self, Resource};
 
-use crate::error::{Error, Known};
-use crate::store::statement::{Row, Statement};
+use crate::error::{Error, KnownScopes};
+use crate::store::spi::{Query, ResultRow};
 
 /// A profile, as far as the functions ask for it.
 pub struct Profile {
@@ -30,20 +30,20 @@ const MOST_LISTED: usize = 30;
 
 impl Profile {
     /// Reads it from a row that has all columns of `token_auth.profile`, with its name as `profile`.
-    pub fn read(row: &Row) -> Self {
+    pub fn read(row: &ResultRow) -> Self {
         Self {
-            name: row.must(c"profile"),
-            secret_prefix: row.must(c"secret_prefix"),
-            can_rename: row.must(c"can_rename"),
-            can_edit_access: row.must(c"can_edit_access"),
-            can_pause: row.must(c"can_pause"),
-            can_reset: row.must(c"can_reset"),
-            can_expire: row.must(c"can_expire"),
-            can_reveal: row.must(c"can_reveal"),
-            creates_domain_token: row.must(c"creates_domain_token"),
-            confirms_delete: row.must(c"confirms_delete"),
-            tokens_manage_tokens: row.must(c"tokens_manage_tokens"),
-            reset_grace: row.must(c"reset_grace"),
+            name: row.get_not_null(c"profile"),
+            secret_prefix: row.get_not_null(c"secret_prefix"),
+            can_rename: row.get_not_null(c"can_rename"),
+            can_edit_access: row.get_not_null(c"can_edit_access"),
+            can_pause: row.get_not_null(c"can_pause"),
+            can_reset: row.get_not_null(c"can_reset"),
+            can_expire: row.get_not_null(c"can_expire"),
+            can_reveal: row.get_not_null(c"can_reveal"),
+            creates_domain_token: row.get_not_null(c"creates_domain_token"),
+            confirms_delete: row.get_not_null(c"confirms_delete"),
+            tokens_manage_tokens: row.get_not_null(c"tokens_manage_tokens"),
+            reset_grace: row.get_not_null(c"reset_grace"),
         }
     }
 
@@ -81,25 +81,25 @@ impl Profile {
 
     /// The resources that it lists; none means that it knows every scope.
     pub fn resources(&self) -> Vec<Resource> {
-        static RESOURCES: Statement = Statement::new(
+        static RESOURCES: Query = Query::new(
             "SELECT resource, actions FROM token_auth.profile_resource WHERE profile = $1 ORDER BY resource",
         );
         RESOURCES.rows(&[self.name.as_str().into()], |row| Resource {
-            name: row.must(c"resource"),
-            actions: row.must::<Vec<Option<String>>>(c"actions").into_iter().flatten().collect(),
+            name: row.get_not_null(c"resource"),
+            actions: row.get_not_null::<Vec<Option<String>>>(c"actions").into_iter().flatten().collect(),
         })
     }
 
     /// Whether a scope is among the resources that it lists.
     pub fn check_knows(&self, text: &str, scope: &Scope<'_>, resources: &[Resource]) -> Result<(), Error> {
-        if catalogue::knows(resources, scope) {
+        if catalog::knows(resources, scope) {
             return Ok(());
         }
         let scopes =
             || resources.iter().flat_map(|resource| resource.actions.iter().map(|action| (&resource.name, action)));
         let listed = scopes().take(MOST_LISTED).map(|(resource, action)| format!("{resource}:{action}")).collect();
-        let known = Known { listed, more: scopes().skip(MOST_LISTED).count() };
-        let near = catalogue::near(resources, scope);
+        let known = KnownScopes { listed, more: scopes().skip(MOST_LISTED).count() };
+        let near = catalog::near(resources, scope);
         Err(Error::UnknownScope { scope: text.to_string(), profile: self.name.clone(), known, near })
     }
 

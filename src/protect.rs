@@ -4,10 +4,10 @@ use pgrx::heap_tuple::PgHeapTuple;
 use pgrx::{AllocatedByPostgres, PgTrigger, pg_trigger};
 use token_auth_core::name;
 
-use crate::error::{Error, answer};
+use crate::error::{Error, guarded};
 use crate::store::server;
-use crate::store::statement::Statement;
-use crate::store::value::Given;
+use crate::store::spi::Query;
+use crate::store::value::VarlenaArg;
 
 /// What a trigger function returns. It raises its errors itself.
 pub type Outcome<'a> = Result<Option<PgHeapTuple<'a, AllocatedByPostgres>>, std::convert::Infallible>;
@@ -15,7 +15,7 @@ pub type Outcome<'a> = Result<Option<PgHeapTuple<'a, AllocatedByPostgres>>, std:
 /// BEFORE UPDATE of a column that never changes: WHEN says that it did, the trigger's argument names it.
 #[pg_trigger(sql = false)]
 fn refuse_change<'a>(trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
-    answer(|| -> Result<(), Error> {
+    guarded(|| -> Result<(), Error> {
         check_table(trigger)?;
         let table = trigger.table_name().map_err(|_| Error::NotOurTable)?;
         Err(Error::Immutable { table, column: argument(trigger).ok_or(Error::NotOurTable)? })
@@ -27,8 +27,8 @@ fn refuse_change<'a>(trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
 /// profile's name. Only the extension's own scripts may change a preset.
 #[pg_trigger(sql = false)]
 fn protect_presets<'a>(trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
-    static IS_PRESET: Statement = Statement::new("SELECT true FROM token_auth.profile WHERE name = $1 AND builtin");
-    answer(|| {
+    static IS_PRESET: Query = Query::new("SELECT true FROM token_auth.profile WHERE name = $1 AND builtin");
+    guarded(|| {
         check_table(trigger)?;
         if server::is_in_own_script() {
             return Ok(());
@@ -39,11 +39,11 @@ fn protect_presets<'a>(trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
             return Err(Error::PresetsTruncated(trigger.table_name().map_err(|_| Error::NotOurTable)?));
         }
         for row in rows {
-            let text: Option<Given<'_>> = row.get_by_name(&column).map_err(|_| Error::NotOurTable)?;
+            let text: Option<VarlenaArg<'_>> = row.get_by_name(&column).map_err(|_| Error::NotOurTable)?;
             // A constraint refuses a row without a name, or with one that is none.
-            let Some(name) = text.and_then(|Given(text)| name::from_bytes(text)) else { continue };
+            let Some(name) = text.and_then(|VarlenaArg(text)| name::from_bytes(text)) else { continue };
             let name = name.to_string();
-            if IS_PRESET.latest_row(&[name.as_str().into()], |_| ()).is_some() {
+            if IS_PRESET.row_latest_snapshot(&[name.as_str().into()], |_| ()).is_some() {
                 return Err(Error::Preset(name));
             }
             if row.get_by_name::<bool>("builtin").ok().flatten() == Some(true) {

@@ -6,13 +6,13 @@ use pgrx::pg_extern;
 use crate::access;
 use crate::account::Account;
 use crate::arguments;
-use crate::authority::{self, Deed};
-use crate::error::{Error, answer};
+use crate::error::{Error, guarded};
 use crate::issue::{NewToken, TokenName};
+use crate::permission::{self, Action};
 use crate::store::record::Record;
 use crate::store::server;
-use crate::store::statement::Statement;
-use crate::store::value::Instant;
+use crate::store::spi::Query;
+use crate::store::value::Timestamp;
 use crate::token::Token;
 
 /// A century, in microseconds; what a profile's `reset_grace` is limited to is no longer.
@@ -30,7 +30,7 @@ fn reset_token(
     account_id: Option<i64>,
 ) -> Record<6> {
     // The domains of the access that is copied: none of them goes meanwhile, and they come before the token.
-    static LOCK_DOMAINS: Statement = Statement::new(
+    static LOCK_DOMAINS: Query = Query::new(
         "SELECT d.id
            FROM token_auth.token_access x
            JOIN token_auth.domain d ON d.id = x.domain_id
@@ -38,14 +38,14 @@ fn reset_token(
           ORDER BY d.id
             FOR KEY SHARE OF d",
     );
-    static RETIRE: Statement =
-        Statement::new("UPDATE token_auth.token SET replaced_at = $2, replaced_by = $3, expires_at = $4 WHERE id = $1");
-    answer(|| {
+    static RETIRE: Query =
+        Query::new("UPDATE token_auth.token SET replaced_at = $2, replaced_by = $3, expires_at = $4 WHERE id = $1");
+    guarded(|| {
         let (account, id) = Account::of_token(token_id, account_id)?;
         Token::lock_home(id);
-        LOCK_DOMAINS.run(&[id.into()]);
+        LOCK_DOMAINS.execute(&[id.into()]);
         let old = Token::lock(id)?;
-        authority::check(&account, Deed::ManageToken(id))?;
+        permission::check(&account, Action::ManageToken(id))?;
         let profile = &account.profile;
         profile.check_can_reset()?;
         old.check_live()?;
@@ -62,7 +62,7 @@ fn reset_token(
 
         // Read now that nobody else changes it through a function, and the same that is copied is asked about.
         let access = access::of_token(id);
-        authority::check_gives(&access)?;
+        permission::check_gives(&access)?;
         let successor = NewToken {
             account: &account,
             home: old.home,
@@ -73,7 +73,7 @@ fn reset_token(
         };
         let new = successor.issue()?;
         // The successor is there before the old one goes: the last token of a domain can be reset.
-        RETIRE.run(&[old.id.into(), now.into(), new.id.into(), retires_at.into()]);
+        RETIRE.execute(&[old.id.into(), now.into(), new.id.into(), retires_at.into()]);
         Ok(Record([
             new.id.into(),
             new.name.into(),
@@ -87,11 +87,11 @@ fn reset_token(
 
 /// As long from now as the old one was to live from its creation; never, where it never expires or where that is past
 /// the end of `timestamptz`. One that says it is yet to be created has no lifetime: its successor takes its expiry.
-fn same_lifetime_again(old: &Token, now: Instant) -> Option<Instant> {
+fn same_lifetime_again(old: &Token, now: Timestamp) -> Option<Timestamp> {
     let expiry = old.expires_at.filter(|expiry| expiry.0 != i64::MAX)?;
     let lifetime = expiry.0.checked_sub(old.created_at.0)?;
     if lifetime <= 0 {
         return Some(expiry);
     }
-    now.0.checked_add(lifetime).filter(|expiry| *expiry < END_OF_TIME).map(Instant)
+    now.0.checked_add(lifetime).filter(|expiry| *expiry < END_OF_TIME).map(Timestamp)
 }

@@ -6,7 +6,7 @@ use pgrx::pg_sys;
 use crate::error::Error;
 use crate::store::server;
 use crate::store::snapshot::FreshSnapshot;
-use crate::store::statement::Statement;
+use crate::store::spi::Query;
 
 /// Owns the tables; our statements run as it.
 pub const OWNER: &str = "token_auth_owner";
@@ -16,25 +16,25 @@ pub const WORKER: &str = "token_auth_worker";
 /// Makes the roles where they are missing, and refuses those that have more than they should.
 pub fn make() -> Result<(), Error> {
     // Two databases may get the extension at once.
-    static LOCK: Statement = Statement::as_caller("LOCK TABLE pg_catalog.pg_authid IN SHARE ROW EXCLUSIVE MODE");
-    static CREATE_OWNER: Statement = Statement::as_caller(
+    static LOCK: Query = Query::as_caller("LOCK TABLE pg_catalog.pg_authid IN SHARE ROW EXCLUSIVE MODE");
+    static CREATE_OWNER: Query = Query::as_caller(
         "CREATE ROLE token_auth_owner NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS",
     );
-    static CREATE_WORKER: Statement = Statement::as_caller(
+    static CREATE_WORKER: Query = Query::as_caller(
         "CREATE ROLE token_auth_worker NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS",
     );
-    static COMMENT_OWNER: Statement =
-        Statement::as_caller("COMMENT ON ROLE token_auth_owner IS 'Owns the tables of the extension token_auth'");
-    static COMMENT_WORKER: Statement = Statement::as_caller(
+    static COMMENT_OWNER: Query =
+        Query::as_caller("COMMENT ON ROLE token_auth_owner IS 'Owns the tables of the extension token_auth'");
+    static COMMENT_WORKER: Query = Query::as_caller(
         "COMMENT ON ROLE token_auth_worker IS 'Without rights: triggers run as it when token_auth removes expired tokens'",
     );
     if server::role(OWNER).is_none() || server::role(WORKER).is_none() {
-        LOCK.run(&[]);
+        LOCK.execute(&[]);
     }
     for (role, create, comment) in [(OWNER, &CREATE_OWNER, &COMMENT_OWNER), (WORKER, &CREATE_WORKER, &COMMENT_WORKER)] {
         if server::role(role).is_none() {
-            create.run(&[]);
-            comment.run(&[]);
+            create.execute(&[]);
+            comment.execute(&[]);
         }
         if let Some(what) = surplus(role) {
             return Err(Error::RoleHasMore { role, what });
@@ -50,7 +50,7 @@ pub fn worker() -> Option<pg_sys::Oid> {
 
 /// What a role has that it should not have: an attribute, or a membership in either direction. `None` where that is nothing.
 pub fn surplus(role: &str) -> Option<String> {
-    static SURPLUS: Statement = Statement::as_caller(
+    static SURPLUS: Query = Query::as_caller(
         "SELECT pg_catalog.string_agg(what, ', ')
            FROM (SELECT v.what
                    FROM pg_catalog.pg_roles r
@@ -71,6 +71,6 @@ pub fn surplus(role: &str) -> Option<String> {
                    JOIN pg_catalog.pg_roles g ON g.oid = m.roleid
                   WHERE g.rolname = $1::name) more (what)",
     );
-    let rows = SURPLUS.fresh_rows(&FreshSnapshot::take(), &[role.into()], |row| row.get(1));
+    let rows = SURPLUS.rows_with(&FreshSnapshot::take(), &[role.into()], |row| row.get(1));
     rows.into_iter().next().flatten()
 }

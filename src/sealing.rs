@@ -10,26 +10,26 @@ use std::os::unix::fs::MetadataExt as _;
 use pgrx::pg_extern;
 use rand::TryRng as _;
 use rand::rngs::SysRng;
-use token_auth_core::sealing::{Keys, MARK, NONCE, OpenError};
+use token_auth_core::seal::{Keys, MARK, NONCE, OpenError};
 use token_auth_core::secret::Digest;
 use zeroize::Zeroizing;
 
 use crate::account::Account;
-use crate::authority::{self, Deed};
-use crate::error::{Error, KeyFileProblem, answer};
+use crate::error::{Error, KeyFileProblem, guarded};
+use crate::permission::{self, Action};
 use crate::profile::Profile;
 use crate::settings;
 use crate::store::server;
-use crate::store::statement::{Row, Statement};
+use crate::store::spi::{Query, ResultRow};
 
 #[pg_extern(sql = false)]
 fn reveal_token(id: Option<i64>, account_id: Option<i64>) -> String {
-    static READ: Statement = Statement::new("SELECT id, digest, sealed FROM token_auth.token WHERE id = $1");
-    answer(|| {
+    static READ: Query = Query::new("SELECT id, digest, sealed FROM token_auth.token WHERE id = $1");
+    guarded(|| {
         let (account, id) = Account::of_token_to_read(id, account_id)?;
-        authority::check(&account, Deed::ManageToken(id))?;
+        permission::check(&account, Action::ManageToken(id))?;
         account.profile.check_can_reveal()?;
-        let token = READ.latest_row(&[id.into()], SealedToken::read).ok_or(Error::NoToken(id))?;
+        let token = READ.row_latest_snapshot(&[id.into()], SealedToken::read).ok_or(Error::NoToken(id))?;
         let sealed = token.sealed.as_deref().ok_or(Error::NotSealed(id))?;
         let secret = key_file()?
             .ok_or(Error::NoKeyToOpen(id))?
@@ -42,7 +42,7 @@ fn reveal_token(id: Option<i64>, account_id: Option<i64>) -> String {
 /// Account by account, in the order in which copies are erased: accounts are locked before their tokens.
 #[pg_extern(sql = false)]
 fn reseal_tokens(max_tokens: Option<i64>) -> i64 {
-    static NEXT_ACCOUNT: Statement = Statement::new(
+    static NEXT_ACCOUNT: Query = Query::new(
         "SELECT account_id
            FROM token_auth.token
           WHERE account_id > $1
@@ -51,21 +51,21 @@ fn reseal_tokens(max_tokens: Option<i64>) -> i64 {
           ORDER BY account_id
           LIMIT 1",
     );
-    static LOCK_ACCOUNT: Statement = Statement::new("SELECT true FROM token_auth.account WHERE id = $1 FOR SHARE");
-    answer(|| {
+    static LOCK_ACCOUNT: Query = Query::new("SELECT true FROM token_auth.account WHERE id = $1 FOR SHARE");
+    guarded(|| {
         let wanted = max_tokens.unwrap_or(i64::MAX);
         if wanted <= 0 {
             return Err(Error::BadLimit);
         }
-        authority::check_all_accounts("seal tokens anew")?;
+        permission::check_all_accounts("seal tokens anew")?;
         let keys = key_file()?.ok_or(Error::NoKeyFile)?;
         let mark = keys.current_mark();
         let (mut resealed, mut account) = (0, i64::MIN);
         while resealed < wanted {
             let arguments = [account.into(), (MARK as i32).into(), mark.as_slice().into()];
-            let Some(next) = NEXT_ACCOUNT.row(&arguments, |row| row.must(1)) else { break };
+            let Some(next) = NEXT_ACCOUNT.row(&arguments, |row| row.get_not_null(1)) else { break };
             account = next;
-            LOCK_ACCOUNT.run(&[account.into()]);
+            LOCK_ACCOUNT.execute(&[account.into()]);
             resealed += reseal(account, &keys, wanted - resealed)?;
         }
         Ok(resealed)
@@ -76,7 +76,7 @@ fn reseal_tokens(max_tokens: Option<i64>) -> i64 {
 fn reseal(account: i64, keys: &Keys, wanted: i64) -> Result<i64, Error> {
     /// How many are held in memory at a time.
     const BATCH: i64 = 1000;
-    static OUTDATED: Statement = Statement::new(
+    static OUTDATED: Query = Query::new(
         "SELECT id, digest, sealed
            FROM token_auth.token
           WHERE account_id = $1
@@ -87,7 +87,7 @@ fn reseal(account: i64, keys: &Keys, wanted: i64) -> Result<i64, Error> {
           LIMIT $5
             FOR NO KEY UPDATE",
     );
-    static RESEAL: Statement = Statement::new("UPDATE token_auth.token SET sealed = $2 WHERE id = $1");
+    static RESEAL: Query = Query::new("UPDATE token_auth.token SET sealed = $2 WHERE id = $1");
     let mark = keys.current_mark();
     let (mut resealed, mut last) = (0, i64::MIN);
     while resealed < wanted {
@@ -97,7 +97,7 @@ fn reseal(account: i64, keys: &Keys, wanted: i64) -> Result<i64, Error> {
         for SealedToken { id, digest, sealed } in &tokens {
             let sealed = sealed.as_deref().ok_or(Error::NotSealed(*id))?;
             let secret = keys.open(*id, digest, sealed).map_err(|why| does_not_open(*id, why))?;
-            RESEAL.run(&[(*id).into(), keys.seal(*id, digest, &secret, nonce()?).into()]);
+            RESEAL.execute(&[(*id).into(), keys.seal(*id, digest, &secret, nonce()?).into()]);
             last = *id;
         }
         resealed += tokens.len() as i64;
@@ -124,10 +124,10 @@ struct SealedToken {
 }
 
 impl SealedToken {
-    fn read(row: &Row) -> Self {
-        let digest: Vec<u8> = row.must(c"digest");
+    fn read(row: &ResultRow) -> Self {
+        let digest: Vec<u8> = row.get_not_null(c"digest");
         Self {
-            id: row.must(c"id"),
+            id: row.get_not_null(c"id"),
             digest: digest.try_into().expect("a digest has 32 bytes, says a constraint"),
             sealed: row.get(c"sealed"),
         }

@@ -3,21 +3,21 @@
 use pgrx::{pg_extern, warning};
 
 use crate::arguments::Text;
-use crate::error::{Error, answer};
-use crate::standing;
-use crate::store::value::Bytes;
+use crate::error::{Error, guarded};
+use crate::session_token;
+use crate::store::value::OwnedArray;
 use crate::store::{identity, server};
 use crate::verify::{self, Verification};
 
 /// Whoever was authenticated before is so no longer, also where this secret is refused.
 #[pg_extern(sql = false)]
 fn authenticate(secret: Text<'_>) -> Verification {
-    answer(|| {
+    guarded(|| {
         check_not_parallel("authenticate")?;
-        identity::renounce();
+        identity::clear_identity();
         let (verification, good) = verify::identify(secret);
         if let Some(identity) = good {
-            identity::assume(identity);
+            identity::set_identity(identity);
             if server::is_alone_in_transaction() {
                 warning!(
                     "authenticate() lasts until the end of the transaction, which is this statement: call it after BEGIN"
@@ -30,39 +30,45 @@ fn authenticate(secret: Text<'_>) -> Verification {
 
 #[pg_extern(sql = false)]
 fn deauthenticate() {
-    answer(|| {
+    guarded(|| {
         check_not_parallel("deauthenticate")?;
-        identity::renounce();
+        identity::clear_identity();
         Ok(())
     })
 }
 
 #[pg_extern(sql = false)]
 fn current_token_id() -> Option<i64> {
-    standing::ask(|standing| standing.token.id)
+    session_token::with_current(|session_token| session_token.token.id)
 }
 
 #[pg_extern(sql = false)]
 fn current_account_id() -> Option<i64> {
-    standing::ask(|standing| standing.token.account_id)
+    session_token::with_current(|session_token| session_token.token.account_id)
 }
 
 /// It is asked for each row, so nothing stands between the call and the answer. What cannot be asked is not allowed.
 #[pg_extern(sql = false)]
 fn allows(scope: Text<'_>, domain: Text<'_>) -> bool {
-    scope.and_then(|scope| standing::ask(|standing| standing.allows(scope, domain))).flatten().unwrap_or(false)
+    scope
+        .and_then(|scope| session_token::with_current(|session_token| session_token.allows(scope, domain)))
+        .flatten()
+        .unwrap_or(false)
 }
 
 #[pg_extern(sql = false)]
-fn allowed_domains(scope: Text<'_>) -> Bytes {
-    let names = scope.and_then(|scope| standing::ask(|standing| standing.domain_names(scope))).flatten();
-    names.unwrap_or_else(|| Bytes::array(Vec::<String>::new()))
+fn allowed_domains(scope: Text<'_>) -> OwnedArray {
+    let names = scope
+        .and_then(|scope| session_token::with_current(|session_token| session_token.domain_names(scope)))
+        .flatten();
+    names.unwrap_or_else(|| OwnedArray::array(Vec::<String>::new()))
 }
 
 #[pg_extern(sql = false)]
-fn allowed_domain_ids(scope: Text<'_>) -> Bytes {
-    let ids = scope.and_then(|scope| standing::ask(|standing| standing.domain_ids(scope))).flatten();
-    ids.unwrap_or_else(|| Bytes::array(Vec::<i64>::new()))
+fn allowed_domain_ids(scope: Text<'_>) -> OwnedArray {
+    let ids =
+        scope.and_then(|scope| session_token::with_current(|session_token| session_token.domain_ids(scope))).flatten();
+    ids.unwrap_or_else(|| OwnedArray::array(Vec::<i64>::new()))
 }
 
 /// A setting cannot change while a parallel query runs; the workers have their copy already.

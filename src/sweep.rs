@@ -10,15 +10,15 @@ use std::time::{Duration, Instant as Clock};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::{PgLogLevel, PgSqlErrorCode, pg_extern};
 
-use crate::authority;
-use crate::error::{Error, answer, redacted};
+use crate::error::{Error, guarded, redacted};
+use crate::permission;
 use crate::store::error_fields::ErrorFields;
 use crate::store::owner::LocalSetting;
 use crate::store::server;
-use crate::store::shared::{Attempt, Held, Position, Why};
-use crate::store::statement::{Row, Statement};
+use crate::store::shared::{Attempt, HeldTokens, HoldReason, Position};
+use crate::store::spi::{Query, ResultRow};
 use crate::store::subtransaction::{self, Failure};
-use crate::store::value::Instant;
+use crate::store::value::Timestamp;
 
 /// How many tokens one statement removes: enough to be quick, few enough to hold no lock for long.
 pub const BATCH: i64 = 1000;
@@ -28,12 +28,12 @@ const LOCK_TIMEOUT: &std::ffi::CStr = c"50ms";
 
 #[pg_extern(sql = false)]
 fn sweep(max_tokens: Option<i64>) -> i64 {
-    answer(|| {
+    guarded(|| {
         let wanted = max_tokens.unwrap_or(i64::MAX);
         if wanted <= 0 {
             return Err(Error::BadLimit);
         }
-        authority::check_all_accounts("remove expired tokens")?;
+        permission::check_all_accounts("remove expired tokens")?;
         server::check_can_write(c"sweep()");
         let mut walk = Walk::from(Position::TOP, BATCH, Position::TOP);
         while walk.removed < wanted && !walk.is_over() {
@@ -55,7 +55,7 @@ pub struct Walk {
     /// Above this place is a token at which a worker had to be ended: there, each has a batch of its own.
     careful_until: Position,
     pub removed: i64,
-    pub held: Held,
+    pub held: HeldTokens,
 }
 
 /// How long a batch may take.
@@ -85,14 +85,14 @@ impl Limits {
 const MOST_PARTS: usize = 60;
 
 /// In the worker a deferred trigger would fire at COMMIT, outside of its restricted operation.
-static NOTHING_DEFERRED: Statement = Statement::as_caller("SET CONSTRAINTS ALL IMMEDIATE");
+static NOTHING_DEFERRED: Query = Query::as_caller("SET CONSTRAINTS ALL IMMEDIATE");
 
 /// A part that takes no longer is followed by one of twice the size.
 const QUICK: Duration = Duration::from_millis(100);
 
 impl Walk {
     pub fn from(position: Position, size: i64, careful_until: Position) -> Self {
-        Self { position: Some(position), size, careful_until, removed: 0, held: Held::default() }
+        Self { position: Some(position), size, careful_until, removed: 0, held: HeldTokens::default() }
     }
 
     pub fn is_over(&self) -> bool {
@@ -133,7 +133,7 @@ impl Walk {
             let result = subtransaction::run(limit.flatten(), || {
                 // A trigger that a part before has set off may have changed that.
                 if limits.is_some() {
-                    NOTHING_DEFERRED.run(&[]);
+                    NOTHING_DEFERRED.execute(&[]);
                 }
                 delete(part)
             });
@@ -143,7 +143,7 @@ impl Walk {
                     self.removed += gone;
                     let kept = size - gone;
                     if kept > 0 {
-                        self.held.add(kept as u32, Why::Kept, "");
+                        self.held.add(kept as u32, HoldReason::OwnedVarlena, "");
                     }
                     if began.elapsed() < QUICK && !is_careful {
                         self.size = (2 * self.size).min(BATCH);
@@ -169,13 +169,13 @@ impl Walk {
                 let about = about.filter(|about| !about.table().is_empty());
                 let named = about
                     .map(|about| format!("{}.{} (foreign key {})", about.schema(), about.table(), about.constraint()));
-                (Why::Referenced, named.unwrap_or_else(|| redacted(&failure.message)))
+                (HoldReason::Referenced, named.unwrap_or_else(|| redacted(&failure.message)))
             }
             PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE | PgSqlErrorCode::ERRCODE_T_R_DEADLOCK_DETECTED => {
-                (Why::Locked, String::new())
+                (HoldReason::Locked, String::new())
             }
-            PgSqlErrorCode::ERRCODE_QUERY_CANCELED => (Why::Slow, String::new()),
-            code => (Why::Failed(code as i32), redacted(&failure.message)),
+            PgSqlErrorCode::ERRCODE_QUERY_CANCELED => (HoldReason::Slow, String::new()),
+            code => (HoldReason::Failed(code as i32), redacted(&failure.message)),
         };
         self.held.add(1, why, &text);
     }
@@ -199,7 +199,7 @@ struct Due {
 /// that owns them. They are left alone; a restore would find no token for the access that it brings next.
 fn due(below: Position, count: i64) -> (Vec<Due>, Option<Position>) {
     const AT_A_TIME: i64 = 10_000;
-    static EXPIRED: Statement = Statement::planned_for_arguments(
+    static EXPIRED: Query = Query::planned_for_arguments(
         "SELECT t.id, t.expires_at, t.expires_at <= $3 - p.expired_retention AS is_due
            FROM (SELECT id, expires_at, account_id
                    FROM token_auth.token
@@ -213,7 +213,7 @@ fn due(below: Position, count: i64) -> (Vec<Due>, Option<Position>) {
           ORDER BY t.expires_at DESC, t.id DESC",
     );
     // One that somebody else has locked is left for the next time rather than waited for, and one that is not due any more.
-    static LOCK: Statement = Statement::new(
+    static LOCK: Query = Query::new(
         "SELECT t.id
            FROM token_auth.token t
            JOIN token_auth.account a ON a.id = t.account_id
@@ -223,10 +223,10 @@ fn due(below: Position, count: i64) -> (Vec<Due>, Option<Position>) {
             FOR UPDATE OF t SKIP LOCKED",
     );
     let now = server::now();
-    let arguments = [Instant(below.expires_at).into(), below.id.into(), now.into(), AT_A_TIME.into()];
-    let expired = EXPIRED.rows(&arguments, |row: &Row| {
-        let (id, expires_at): (i64, Instant) = (row.must(1), row.must(2));
-        (Due { id, position: Position { expires_at: expires_at.0, id } }, row.must::<bool>(3))
+    let arguments = [Timestamp(below.expires_at).into(), below.id.into(), now.into(), AT_A_TIME.into()];
+    let expired = EXPIRED.rows(&arguments, |row: &ResultRow| {
+        let (id, expires_at): (i64, Timestamp) = (row.get_not_null(1), row.get_not_null(2));
+        (Due { id, position: Position { expires_at: expires_at.0, id } }, row.get_not_null::<bool>(3))
     });
     let is_last = (expired.len() as i64) < AT_A_TIME;
     let mut passed = 0;
@@ -247,7 +247,8 @@ fn due(below: Position, count: i64) -> (Vec<Due>, Option<Position>) {
     }
     let ids: Vec<i64> = due.iter().map(|token| token.id).collect();
     if !ids.is_empty() {
-        let locked: HashSet<i64> = LOCK.rows(&[ids.into(), now.into()], |row| row.must(1)).into_iter().collect();
+        let locked: HashSet<i64> =
+            LOCK.rows(&[ids.into(), now.into()], |row| row.get_not_null(1)).into_iter().collect();
         due.retain(|token| locked.contains(&token.id));
     }
     (due, next)
@@ -255,13 +256,13 @@ fn due(below: Position, count: i64) -> (Vec<Due>, Option<Position>) {
 
 /// Deletes tokens, and returns how many of them are gone: a trigger can keep one without an error.
 fn delete(tokens: &[Due]) -> i64 {
-    static DELETE: Statement = Statement::new("DELETE FROM token_auth.token WHERE id = ANY ($1)");
+    static DELETE: Query = Query::new("DELETE FROM token_auth.token WHERE id = ANY ($1)");
     let ids: Vec<i64> = tokens.iter().map(|token| token.id).collect();
-    DELETE.run(&[ids.into()]) as i64
+    DELETE.execute(&[ids.into()]) as i64
 }
 
 /// Warns of tokens that could not be removed.
-pub fn report(held: &Held, database: Option<&str>) {
+pub fn report(held: &HeldTokens, database: Option<&str>) {
     let place = database.map_or(String::new(), |name| format!(" of database \"{name}\""));
     let message = format!("token_auth: {}{place} could not be removed", counted(held.count.into(), "expired token"));
     let mut details = Vec::new();
@@ -282,30 +283,30 @@ pub fn report(held: &Held, database: Option<&str>) {
         .report(PgLogLevel::WARNING);
 }
 
-/// Why a token stays, and what to do.
-fn in_words(why: Why, text: &str) -> (String, &'static str) {
+/// HoldReason a token stays, and what to do.
+fn in_words(why: HoldReason, text: &str) -> (String, &'static str) {
     match why {
-        Why::Referenced => (
+        HoldReason::Referenced => (
             format!("rows refer to them, in {text}"),
             "Declare the foreign key with ON DELETE CASCADE or ON DELETE SET NULL, or delete the rows.",
         ),
-        Why::Locked => (
+        HoldReason::Locked => (
             "other sessions have locked them, or rows that go with them".to_string(),
             "What is locked is tried again in the next round; end transactions that stay open.",
         ),
-        Why::Kept => (
+        HoldReason::OwnedVarlena => (
             "a trigger kept them".to_string(),
             "A BEFORE DELETE trigger on token_auth.token must not return NULL for a token that is to go.",
         ),
-        Why::Slow => (
+        HoldReason::Slow => (
             "their deletion takes too long".to_string(),
             "Create an index on the columns of each foreign key that refers to token_auth.token.",
         ),
-        Why::Failed(code) if code == PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE as i32 => (
+        HoldReason::Failed(code) if code == PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE as i32 => (
             format!("{} ({text})", sqlstate(code)),
             "Triggers run without rights here: make their functions SECURITY DEFINER, with a search_path of their own.",
         ),
-        Why::Failed(code) => (
+        HoldReason::Failed(code) => (
             format!("{} ({text})", sqlstate(code)),
             "Look at the triggers on token_auth.token, and on the tables whose foreign keys refer to it.",
         ),

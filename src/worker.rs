@@ -24,8 +24,8 @@ use crate::store::database_list::{self, Database};
 use crate::store::owner::UserSwitch;
 use crate::store::process::{self, Scratch};
 use crate::store::server;
-use crate::store::shared::{self, Held, Outcome, Position, Report, Task, Why};
-use crate::store::statement::Statement;
+use crate::store::shared::{self, HeldTokens, HoldReason, Outcome, Position, SweepReport, Task};
+use crate::store::spi::Query;
 use crate::sweep::{self, BATCH, Limits, Walk, counted};
 
 /// How long one worker works before it lets go of its database.
@@ -123,9 +123,9 @@ fn sleep(time: Duration) {
 #[derive(Default)]
 struct Launcher {
     /// The databases in which this round, or one before it, has something to do.
-    busy: Vec<Sweep>,
+    busy: Vec<DatabaseSweep>,
     /// What is kept of a database from round to round.
-    known: HashMap<pg_sys::Oid, Known>,
+    known: HashMap<pg_sys::Oid, DatabaseState>,
     /// The databases that did not have the extension when they were looked at, and in how many rounds to look again.
     without_extension: HashMap<pg_sys::Oid, u32>,
     /// It was reported that no background worker is free.
@@ -142,7 +142,7 @@ struct Launcher {
 }
 
 /// A round in one database.
-struct Sweep {
+struct DatabaseSweep {
     database: Database,
     /// When its next turn is.
     at: Instant,
@@ -151,20 +151,20 @@ struct Sweep {
     /// Whether the latest tokens that are due were tried, and those that were left from another round have their turn.
     is_among_the_others: bool,
     removed: i64,
-    held: Held,
+    held: HeldTokens,
     /// Of them, those of the part that the sweep is in.
     held_in_part: u32,
 }
 
 #[derive(Clone, Copy)]
-struct Known {
+struct DatabaseState {
     /// How many tokens to delete at once.
     size: i64,
     /// Where to go on among the tokens that the last round did not try.
     rest: Option<Position>,
 }
 
-impl Default for Known {
+impl Default for DatabaseState {
     fn default() -> Self {
         Self { size: FIRST_BATCH, rest: None }
     }
@@ -178,7 +178,7 @@ impl Launcher {
         self.known.retain(|oid, _| databases.iter().any(|database| database.oid == *oid));
         for database in databases {
             if !self.busy.iter().any(|sweep| sweep.database.oid == database.oid) {
-                self.busy.push(Sweep::begin(database));
+                self.busy.push(DatabaseSweep::begin(database));
             }
         }
     }
@@ -217,7 +217,7 @@ impl Launcher {
         self.end(&sweep);
     }
 
-    fn end(&mut self, sweep: &Sweep) {
+    fn end(&mut self, sweep: &DatabaseSweep) {
         self.removed += sweep.removed;
         self.swept += i64::from(sweep.removed > 0);
         if sweep.held.count > 0 {
@@ -281,7 +281,7 @@ impl Launcher {
     }
 }
 
-impl Sweep {
+impl DatabaseSweep {
     fn begin(database: Database) -> Self {
         Self {
             database,
@@ -290,7 +290,7 @@ impl Sweep {
             careful_until: Position::TOP,
             is_among_the_others: false,
             removed: 0,
-            held: Held::default(),
+            held: HeldTokens::default(),
             held_in_part: 0,
         }
     }
@@ -299,7 +299,7 @@ impl Sweep {
     ///
     /// Tokens that cannot go must not keep the round from what can. It walks down from the latest expiry until it has met
     /// [`MOST_HELD`] of them, and then from where the last round stopped, until it has met as many again.
-    fn takes_another_turn(&mut self, report: &Report, known: &mut Known) -> bool {
+    fn takes_another_turn(&mut self, report: &SweepReport, known: &mut DatabaseState) -> bool {
         self.removed += report.removed;
         self.held.add_all(&report.held);
         self.held_in_part += report.held.weight;
@@ -310,7 +310,7 @@ impl Sweep {
             known.size = 1;
             self.careful_until = attempt.last;
             if attempt.size == 1 {
-                self.held.add(1, Why::Slow, "");
+                self.held.add(1, HoldReason::Slow, "");
                 self.held_in_part += ENDED;
                 self.from = attempt.last;
             }
@@ -336,7 +336,7 @@ impl Sweep {
 }
 
 /// Runs a worker in a database to its end. `None` where no background worker is free.
-fn run_worker(database: &Database, task: Task) -> Option<Report> {
+fn run_worker(database: &Database, task: Task) -> Option<SweepReport> {
     task.assign();
     BackgroundWorkerBuilder::new(&format!("token_auth worker for {}", database.name))
         .set_type("token_auth worker")
@@ -354,11 +354,11 @@ fn run_worker(database: &Database, task: Task) -> Option<Report> {
 }
 
 /// The postmaster sets our latch when the worker has ended.
-fn wait_for(worker: DynamicBackgroundWorker) -> Report {
+fn wait_for(worker: DynamicBackgroundWorker) -> SweepReport {
     let begin = Instant::now();
     loop {
         match worker.pid() {
-            Err(BackgroundWorkerStatus::Stopped) => return Report::receive(),
+            Err(BackgroundWorkerStatus::Stopped) => return SweepReport::receive(),
             Err(BackgroundWorkerStatus::PostmasterDied) => process::exit_to_be_restarted(),
             _ => {}
         }
@@ -367,7 +367,7 @@ fn wait_for(worker: DynamicBackgroundWorker) -> Report {
             None => {
                 // Whether it could still be stopped or had gone by itself, the round goes on.
                 worker.terminate().wait_for_shutdown().ok();
-                return Report::receive();
+                return SweepReport::receive();
             }
         }
     }
@@ -385,9 +385,9 @@ pub extern "C-unwind" fn token_auth_worker_main(argument: pg_sys::Datum) {
         server::set_for_this_process(name, value);
     }
     let begin = Instant::now();
-    let limits = Limits { part: PART, last_begin: begin + AT_A_TIME, end: begin + AT_MOST, tell: Report::tell };
+    let limits = Limits { part: PART, last_begin: begin + AT_A_TIME, end: begin + AT_MOST, tell: SweepReport::tell };
     let task = Task::receive();
-    let mut report = Report::before(&task);
+    let mut report = SweepReport::before(&task);
     let outcome = loop {
         let mut walk = Walk::from(report.next, report.size, task.careful_until);
         match process::transaction(AT_MOST.saturating_sub(begin.elapsed()), || sweep_once(&mut walk, limits)) {
@@ -411,7 +411,7 @@ pub extern "C-unwind" fn token_auth_worker_main(argument: pg_sys::Datum) {
             break Outcome::More;
         }
     };
-    Report { outcome, ..report }.send()
+    SweepReport { outcome, ..report }.send()
 }
 
 /// What a worker's session must not take over from the database, and how long it waits for somebody's lock.
@@ -432,7 +432,7 @@ fn sweep_once(walk: &mut Walk, limits: Limits) -> Option<Outcome> {
     // pg_restore with several jobs may set the sequences, by which a sweep tells an unfinished restore, before it has
     // brought back every row. Anybody can call his session so; those who may bring back tokens count. Only a superuser
     // sees what other sessions are.
-    static PG_RESTORE: Statement = Statement::as_caller(
+    static PG_RESTORE: Query = Query::as_caller(
         "SELECT true
            FROM pg_catalog.pg_stat_activity
           WHERE datname = pg_catalog.current_database()

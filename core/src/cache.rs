@@ -9,6 +9,8 @@ pub use quick_cache::Equivalent;
 use quick_cache::unsync;
 use quick_cache::{OptionsBuilder, Weighter};
 
+use crate::doorkeeper::Doorkeeper;
+
 /// What an entry takes beside its place in the cache.
 pub trait HeapSize {
     fn heap_size(&self) -> usize;
@@ -18,26 +20,26 @@ pub trait HeapSize {
 pub struct Cache<K, V, S> {
     entries: unsync::Cache<K, V, BySize, S>,
     hasher: S,
-    door: Door,
+    doorkeeper: Doorkeeper,
     bytes: usize,
-    usual: usize,
+    expected_entry_size: usize,
 }
 
 impl<K: Eq + Hash + HeapSize, V: HeapSize, S: BuildHasher + Clone> Cache<K, V, S> {
-    /// `usual` is what an entry is expected to take in all, in bytes. It decides how many entries that had to go are
+    /// `expected_entry_size` is what an entry is expected to take in all, in bytes. It decides how many entries that had to go are
     /// known again by their hashes, which take a part of the room.
-    pub fn new(bytes: usize, usual: usize, hasher: S) -> Self {
-        let entries = bytes / usual;
-        let ghosts = (entries as f64 * GHOSTS) as usize * place_of::<K, V>();
-        let door = Door::for_entries(entries);
+    pub fn new(bytes: usize, expected_entry_size: usize, hasher: S) -> Self {
+        let entries = bytes / expected_entry_size;
+        let ghosts = (entries as f64 * GHOSTS) as usize * slot_size::<K, V>();
+        let doorkeeper = Doorkeeper::for_entries(entries);
         let options = OptionsBuilder::new()
-            .weight_capacity(bytes.saturating_sub(ghosts + door.heap_size()) as u64)
+            .weight_capacity(bytes.saturating_sub(ghosts + doorkeeper.heap_size()) as u64)
             .estimated_items_capacity(entries)
             .ghost_allocation(GHOSTS)
             .build()
             .expect("all that has no default is given");
         let entries = unsync::Cache::with_options(options, BySize, hasher.clone(), Default::default());
-        Self { entries, hasher, door, bytes, usual }
+        Self { entries, hasher, doorkeeper, bytes, expected_entry_size }
     }
 
     pub fn get<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q) -> Option<&V> {
@@ -48,11 +50,11 @@ impl<K: Eq + Hash + HeapSize, V: HeapSize, S: BuildHasher + Clone> Cache<K, V, S
     /// where other kinds of entries come than those that its places were made for.
     pub fn insert(&mut self, key: K, value: V) {
         let is_full = self.entries.weight() + BySize.weight(&key, &value) > self.entries.capacity();
-        if !is_full || self.entries.contains_key(&key) || self.door.knows(self.hasher.hash_one(&key)) {
+        if !is_full || self.entries.contains_key(&key) || self.doorkeeper.seen_before(self.hasher.hash_one(&key)) {
             self.entries.insert(key, value);
         }
         if self.memory() > self.bytes {
-            *self = Self::new(self.bytes, self.usual, self.hasher.clone());
+            *self = Self::new(self.bytes, self.expected_entry_size, self.hasher.clone());
         }
     }
 
@@ -61,8 +63,8 @@ impl<K: Eq + Hash + HeapSize, V: HeapSize, S: BuildHasher + Clone> Cache<K, V, S
     fn memory(&self) -> usize {
         // In a vector that may have twice as many places as it needs; in the hash table all places are counted.
         let used = self.entries.memory_used();
-        let elsewhere = self.entries.weight() as usize - self.entries.len() * place_of::<K, V>();
-        2 * used.entries + used.map + elsewhere + self.door.heap_size()
+        let elsewhere = self.entries.weight() as usize - self.entries.len() * slot_size::<K, V>();
+        2 * used.entries + used.map + elsewhere + self.doorkeeper.heap_size()
     }
 
     pub fn len(&self) -> usize {
@@ -74,34 +76,11 @@ impl<K: Eq + Hash + HeapSize, V: HeapSize, S: BuildHasher + Clone> Cache<K, V, S
     }
 }
 
-/// Who came lately, by a few bits of their hashes: a stranger is rarely taken for somebody else, and that does no harm.
-struct Door {
-    seen: Box<[u16]>,
-}
-
-impl Door {
-    fn for_entries(entries: usize) -> Self {
-        Self { seen: vec![0; (4 * entries.max(1)).next_power_of_two()].into() }
-    }
-
-    fn heap_size(&self) -> usize {
-        size_of_val(&*self.seen)
-    }
-
-    /// Whether it was here lately. From now on it was.
-    fn knows(&mut self, hash: u64) -> bool {
-        let place = hash as usize & (self.seen.len() - 1);
-        // 0 is nobody.
-        let bits = (hash >> 48) as u16 | 1;
-        std::mem::replace(&mut self.seen[place], bits) == bits
-    }
-}
-
 /// So many entries that had to go are known again, for each that there is expected to be room for.
 const GHOSTS: f64 = 0.5;
 
 /// What an entry takes, in bytes, without what its key and value have elsewhere.
-pub const fn place_of<K, V>() -> usize {
+pub const fn slot_size<K, V>() -> usize {
     /// Its state, the links to its neighbours, and its place in the hash table.
     const LINKS: usize = 40;
     // Its place is in a vector, which has up to twice as many places as it needs.
@@ -112,7 +91,7 @@ struct BySize;
 
 impl<K: HeapSize, V: HeapSize> Weighter<K, V> for BySize {
     fn weight(&self, key: &K, value: &V) -> u64 {
-        (place_of::<K, V>() + key.heap_size() + value.heap_size()) as u64
+        (slot_size::<K, V>() + key.heap_size() + value.heap_size()) as u64
     }
 }
 
@@ -138,8 +117,8 @@ mod tests {
 
     fn with_room_for(entries: usize) -> Numbers {
         // Half as much again is for those that had to go.
-        let bytes = entries * place_of::<u64, u64>();
-        Cache::new(bytes * 3 / 2, place_of::<u64, u64>() * 3 / 2, RandomState::new())
+        let bytes = entries * slot_size::<u64, u64>();
+        Cache::new(bytes * 3 / 2, slot_size::<u64, u64>() * 3 / 2, RandomState::new())
     }
 
     /// How many of `keys` are answered from the cache; the others are put there.

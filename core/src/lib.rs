@@ -5,12 +5,12 @@
 //! answers, and what may be remembered of it.
 
 pub mod cache;
-pub mod catalogue;
-pub mod coverage;
-pub mod grant;
+pub mod decision;
+pub mod doorkeeper;
+pub mod identity;
+pub mod limits;
+pub mod mvcc;
 pub mod name;
 pub mod scope;
-pub mod sealing;
+pub mod seal;
 pub mod secret;
-pub mod sighting;
-pub mod verdict;

@@ -1,7 +1,7 @@
 //! The setting `token_auth.identity`, which says as which token the transaction acts.
 //!
 //! A setting, because PostgreSQL does the rest: it ends with the transaction, follows savepoints, and is copied into
-//! parallel workers (utils/misc/guc.c). Its check hook refuses every value but the one that [`assume`] is setting at that
+//! parallel workers (utils/misc/guc.c). Its check hook refuses every value but the one that [`set_identity`] is setting at that
 //! moment. The permission for it is for one value, once, and is withdrawn on every way out, errors included.
 
 use std::cell::Cell;
@@ -61,7 +61,7 @@ pub fn define() {
     unsafe {
         pg_sys::DefineCustomStringVariable(
             NAME.as_ptr(),
-            c"The token as which this transaction acts: its id, and a mark of its secret.".as_ptr(),
+            c"The token as which this transaction acts: its id, and a stamp of its secret.".as_ptr(),
             c"Empty means none. Set by token_auth.authenticate(), and by nothing else.".as_ptr(),
             &raw mut IDENTITY,
             c"".as_ptr(),
@@ -75,7 +75,7 @@ pub fn define() {
 }
 
 /// The token as which this transaction acts, whether it is good still or not.
-pub fn assumed() -> Option<Identity> {
+pub fn current_identity() -> Option<Identity> {
     // SAFETY: null or a C string, which does not change meanwhile.
     let value = unsafe { IDENTITY.as_ref().map(|value| CStr::from_ptr(value)) }?.to_bytes();
     if value.is_empty() {
@@ -95,13 +95,13 @@ pub fn assumed() -> Option<Identity> {
 }
 
 /// Acts as this token until the transaction ends.
-pub fn assume(identity: Identity) {
+pub fn set_identity(identity: Identity) {
     let _permission = Permission::give(identity);
     set(&CString::new(identity.to_string()).expect("digits have no NUL in them"));
 }
 
 /// Acts as nobody until the transaction ends.
-pub fn renounce() {
+pub fn clear_identity() {
     set(c"");
 }
 

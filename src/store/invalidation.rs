@@ -49,7 +49,7 @@ static WATCHED_RELATIONS: [AtomicU32; WATCHED] = [const { AtomicU32::new(0) }; W
 
 /// The state of the world that something was read in. What was read is good for as long.
 #[derive(Clone, Copy, Debug)]
-pub struct Mark {
+pub struct Stamp {
     /// How often anything of it had changed: the counters only grow, so their sum is the same as long as each of them is.
     changes: u64,
     /// How many transactions had been rolled back or prepared, where this one had written something: it sees what it wrote, and of
@@ -60,7 +60,7 @@ pub struct Mark {
 /// In the place of a number of transactions, where none matters.
 const NO_MATTER: u64 = u64::MAX;
 
-impl Mark {
+impl Stamp {
     /// For what depends on a token and its account.
     pub fn of_token(token_id: i64, account_id: i64) -> Self {
         Self::now(changes_of_token(token_id, account_id))
@@ -72,33 +72,33 @@ impl Mark {
     }
 
     /// Whether it is lost when the transaction, or a part of it, is rolled back.
-    pub fn minds_aborts(&self) -> bool {
+    pub fn depends_on_aborts(&self) -> bool {
         self.aborts != NO_MATTER
     }
 
-    pub fn holds_for_token(&self, token_id: i64, account_id: i64) -> bool {
-        self.holds(changes_of_token(token_id, account_id))
+    pub fn is_current_for_token(&self, token_id: i64, account_id: i64) -> bool {
+        self.is_current(changes_of_token(token_id, account_id))
     }
 
-    pub fn holds_for_account(&self, account_id: i64) -> bool {
-        self.holds(changes_of_account(account_id))
+    pub fn is_current_for_account(&self, account_id: i64) -> bool {
+        self.is_current(changes_of_account(account_id))
     }
 
     fn now(changes: u64) -> Self {
         Self { changes, aborts: if server::has_written() { ABORTS.load(Relaxed) } else { NO_MATTER } }
     }
 
-    fn holds(&self, changes: u64) -> bool {
+    fn is_current(&self, changes: u64) -> bool {
         self.changes == changes && (self.aborts == NO_MATTER || self.aborts == ABORTS.load(Relaxed))
     }
 }
 
 fn changes_of_token(token_id: i64, account_id: i64) -> u64 {
-    changes_of_account(account_id) + TOKEN_CHANGES[bucket(token_id, TOKENS)].load(Relaxed)
+    changes_of_account(account_id) + TOKEN_CHANGES[slot(token_id, TOKENS)].load(Relaxed)
 }
 
 fn changes_of_account(account_id: i64) -> u64 {
-    let account = ACCOUNT_CHANGES[bucket(account_id, ACCOUNTS)].load(Relaxed);
+    let account = ACCOUNT_CHANGES[slot(account_id, ACCOUNTS)].load(Relaxed);
     account + SHARED_CHANGES.load(Relaxed) + RELATION_CHANGES.load(Relaxed)
 }
 
@@ -109,7 +109,7 @@ pub fn changes() -> u64 {
 }
 
 /// Listens for the rest of this process.
-pub fn listen() {
+pub fn register_callbacks() {
     // SAFETY: while the library is loaded, by the process's one thread. The callbacks never raise an error.
     unsafe {
         pg_sys::CacheRegisterRelcacheCallback(Some(count), pg_sys::Datum::from(0));
@@ -119,30 +119,30 @@ pub fn listen() {
 }
 
 /// Takes in what has been said until now. Without it, a backend that takes no lock hears nothing.
-pub fn accept() {
+pub fn accept_messages() {
     // SAFETY: inside a transaction.
     unsafe { pg_sys::AcceptInvalidationMessages() }
 }
 
 /// Tells every backend, when this transaction commits, that this token or its access has changed.
 pub fn invalidate_token(id: i64) {
-    announce(FIRST_SENTINEL + bucket(id, TOKENS) as u32);
+    send(FIRST_SENTINEL + slot(id, TOKENS) as u32);
 }
 
 /// Tells every backend, when this transaction commits, that this account or one of its domains has changed.
 pub fn invalidate_account(id: i64) {
-    announce(FIRST_OF_ACCOUNTS + bucket(id, ACCOUNTS) as u32);
+    send(FIRST_OF_ACCOUNTS + slot(id, ACCOUNTS) as u32);
 }
 
 /// Tells every backend, when this transaction commits, that something has changed that all accounts share.
 pub fn invalidate_shared() {
-    announce(SHARED_SENTINEL);
+    send(SHARED_SENTINEL);
 }
 
 /// Finds out about relations, and watches those from then on. `find` is repeated where a relation changed meanwhile, so
 /// that no change falls between the finding and the watching. Where changes never cease, what is found last is good for
-/// now: its mark is never that of the watched relations, so the next caller finds out again.
-pub fn watch<T>(mut find: impl FnMut() -> T, relations: impl Fn(&T) -> Vec<pg_sys::Oid>) -> (T, RelationMark) {
+/// now: its stamp is never that of the watched relations, so the next caller finds out again.
+pub fn watch<T>(mut find: impl FnMut() -> T, relations: impl Fn(&T) -> Vec<pg_sys::Oid>) -> (T, RelationStamp) {
     const TIMES: usize = 5;
     // Once they did not cease, they are not waited for again and again.
     let most = if changes_never_cease() { 1 } else { TIMES };
@@ -155,13 +155,13 @@ pub fn watch<T>(mut find: impl FnMut() -> T, relations: impl Fn(&T) -> Vec<pg_sy
         for (watched, oid) in WATCHED_RELATIONS.iter().zip(oids) {
             watched.store(oid.to_u32(), Relaxed);
         }
-        let mark = RelationMark::now();
+        let stamp = RelationStamp::now();
         let is_undisturbed = ANY_CHANGES.load(Relaxed) == before;
         times += 1;
         if is_undisturbed || times == most {
             NEVER_CEASE.store(!is_undisturbed, Relaxed);
             add_one(&CHANGES);
-            return (found, if is_undisturbed { mark } else { RelationMark::NEVER });
+            return (found, if is_undisturbed { stamp } else { RelationStamp::NEVER });
         }
     }
 }
@@ -174,9 +174,9 @@ pub fn changes_never_cease() -> bool {
 
 /// The state of the watched relations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RelationMark(u64);
+pub struct RelationStamp(u64);
 
-impl RelationMark {
+impl RelationStamp {
     const NEVER: Self = Self(u64::MAX);
 
     pub fn now() -> Self {
@@ -184,25 +184,25 @@ impl RelationMark {
     }
 }
 
-fn bucket(id: i64, buckets: usize) -> usize {
-    id as usize % buckets
+fn slot(id: i64, slots: usize) -> usize {
+    id as usize % slots
 }
 
-fn announce(sentinel: u32) {
+fn send(sentinel: u32) {
     /// A row of pg_class, as far as `CacheInvalidateRelcacheByTuple` looks at it: its OID, and that it is of this database.
     #[repr(C, align(8))]
-    struct Row {
+    struct ResultRow {
         header: MaybeUninit<[u8; HEADER]>,
         class: pg_sys::FormData_pg_class,
     }
     const HEADER: usize = (size_of::<pg_sys::HeapTupleHeaderData>() + 7) & !7;
     // SAFETY: both are plain C structures, for which all zeros is a value.
-    let mut row: Row = unsafe { std::mem::zeroed() };
+    let mut row: ResultRow = unsafe { std::mem::zeroed() };
     // SAFETY: as above.
     let mut tuple: pg_sys::HeapTupleData = unsafe { std::mem::zeroed() };
     row.class.oid = pg_sys::Oid::from(sentinel);
     tuple.t_data = (&raw mut row).cast();
-    tuple.t_len = size_of::<Row>() as u32;
+    tuple.t_len = size_of::<ResultRow>() as u32;
     // SAFETY: the header is of a tuple without NULLs, whose data begin at `t_hoff`; all of it outlives the call, which
     // reads two columns of fixed width and keeps nothing.
     unsafe {

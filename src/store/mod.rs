@@ -16,7 +16,7 @@ pub mod relation;
 pub mod server;
 pub mod shared;
 pub mod snapshot;
-pub mod statement;
+pub mod spi;
 pub mod subtransaction;
 pub mod text_setting;
 pub mod value;

@@ -82,7 +82,7 @@ pub struct AsOwner {
 
 impl AsOwner {
     pub fn begin() -> Self {
-        // Row-level security on our tables is not for us, even where it is forced on their owner.
+        // ResultRow-level security on our tables is not for us, even where it is forced on their owner.
         let restrictions = pg_sys::SECURITY_LOCAL_USERID_CHANGE | pg_sys::SECURITY_NOFORCE_RLS;
         Self { _user: UserSwitch::to(User { id: owner(), ..User::current() }.restricted(restrictions)) }
     }

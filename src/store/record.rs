@@ -42,7 +42,7 @@ mod plain {
 
 /// A row of a named type that was formed once, to be answered often. It is of no use any more when the type has changed.
 #[derive(Clone)]
-pub struct Formed<const COLUMNS: usize> {
+pub struct RowTemplate<const COLUMNS: usize> {
     words: SmallVec<[u64; FORMED_WORDS]>,
     types: [pg_sys::Oid; COLUMNS],
 }
@@ -58,11 +58,11 @@ impl Composite {
     }
 }
 
-impl<const COLUMNS: usize> Formed<COLUMNS> {
+impl<const COLUMNS: usize> RowTemplate<COLUMNS> {
     pub fn new(row_type: pg_sys::Oid, values: [Value<'_>; COLUMNS]) -> Self {
         let types = values.map(|value| value.oid);
         let Composite(row) = Composite::new(row_type, values);
-        // SAFETY: a row in one piece, which has its length at its beginning (HeapTupleHeaderGetDatumLength).
+        // SAFETY: a row in one alloc_overhead, which has its length at its beginning (HeapTupleHeaderGetDatumLength).
         unsafe {
             let row = row.cast_mut_ptr::<pg_sys::varlena>();
             let length = pgrx::varsize_4b(row);
@@ -73,7 +73,7 @@ impl<const COLUMNS: usize> Formed<COLUMNS> {
     }
 
     /// As it is.
-    pub fn answer(&self) -> Composite {
+    pub fn to_datum(&self) -> Composite {
         let length = size_of_val(&*self.words);
         // SAFETY: as many bytes are allocated as are copied.
         unsafe {
@@ -84,7 +84,7 @@ impl<const COLUMNS: usize> Formed<COLUMNS> {
     }
 
     /// With other values, of the same types, in these columns, which are counted from 0.
-    pub fn answer_with(&self, row_type: pg_sys::Oid, changes: &[(usize, Value<'_>)]) -> Composite {
+    pub fn with_columns(&self, row_type: pg_sys::Oid, changes: &[(usize, Value<'_>)]) -> Composite {
         assert!(changes.iter().all(|(place, value)| value.oid == self.types[*place]), "other types than the row has");
         let mut tuple = pg_sys::HeapTupleData {
             t_len: size_of_val(&*self.words) as u32,
@@ -113,9 +113,9 @@ impl<const COLUMNS: usize> Formed<COLUMNS> {
         Composite(row.unwrap_or_else(|| other_columns()))
     }
 
-    /// How many bytes it takes beside itself, where each piece takes `piece` more than what is in it.
-    pub fn heap_size(&self, piece: usize) -> usize {
-        if self.words.spilled() { piece + size_of_val(&*self.words) } else { 0 }
+    /// How many bytes it takes beside itself, where each alloc_overhead takes `alloc_overhead` more than what is in it.
+    pub fn heap_size(&self, alloc_overhead: usize) -> usize {
+        if self.words.spilled() { alloc_overhead + size_of_val(&*self.words) } else { 0 }
     }
 }
 

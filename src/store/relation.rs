@@ -10,7 +10,7 @@ use pgrx::{FromDatum, IntoDatum, PgSqlErrorCode, pg_sys};
 
 use super::fault::{CREATE_AGAIN, raise};
 use super::snapshot::{FreshSnapshot, TransactionId};
-use super::value::Kept;
+use super::value::OwnedVarlena;
 
 const ACCESS_SHARE: pg_sys::LOCKMODE = pg_sys::AccessShareLock as pg_sys::LOCKMODE;
 
@@ -190,8 +190,8 @@ impl IndexedTable {
     }
 
     /// The rows that the index finds for these keys, which are of its first columns.
-    pub fn probe<'t>(&'t self, keys: &[Key<'t>], snapshot: &'t FreshSnapshot) -> Probe<'t> {
-        Probe::begin(self, keys, snapshot)
+    pub fn scan<'t>(&'t self, keys: &[ScanKey<'t>], snapshot: &'t FreshSnapshot) -> IndexScan<'t> {
+        IndexScan::begin(self, keys, snapshot)
     }
 
     fn index_is_hash(&self) -> bool {
@@ -217,24 +217,24 @@ impl Drop for IndexedTable {
 
 /// What a column of an index shall be equal to.
 #[derive(Clone, Copy)]
-pub struct Key<'a> {
+pub struct ScanKey<'a> {
     value: pg_sys::Datum,
     function: u32,
     collation: pg_sys::Oid,
     lender: PhantomData<&'a ()>,
 }
 
-impl<'a> Key<'a> {
+impl<'a> ScanKey<'a> {
     pub fn bigint(value: i64) -> Self {
         Self::new(pg_sys::Datum::from(value), pg_sys::F_INT8EQ, pg_sys::InvalidOid)
     }
 
-    pub fn bytes(value: &'a Kept<Vec<u8>>) -> Self {
+    pub fn bytes(value: &'a OwnedVarlena<Vec<u8>>) -> Self {
         Self::new(value.datum(), pg_sys::F_BYTEAEQ, pg_sys::InvalidOid)
     }
 
     /// Text, compared under the collation that the column of the index has.
-    pub fn text(value: &'a Kept<String>, collation: pg_sys::Oid) -> Self {
+    pub fn text(value: &'a OwnedVarlena<String>, collation: pg_sys::Oid) -> Self {
         Self::new(value.datum(), pg_sys::F_TEXTEQ, collation)
     }
 
@@ -244,14 +244,14 @@ impl<'a> Key<'a> {
 }
 
 /// A scan of an index, and the row that it is at.
-pub struct Probe<'t> {
+pub struct IndexScan<'t> {
     scan: pg_sys::IndexScanDesc,
     slot: *mut pg_sys::TupleTableSlot,
     _held: (&'t IndexedTable, &'t FreshSnapshot),
 }
 
-impl<'t> Probe<'t> {
-    fn begin(on: &'t IndexedTable, keys: &[Key<'t>], snapshot: &'t FreshSnapshot) -> Self {
+impl<'t> IndexScan<'t> {
+    fn begin(on: &'t IndexedTable, keys: &[ScanKey<'t>], snapshot: &'t FreshSnapshot) -> Self {
         let strategy = if on.index_is_hash() { pg_sys::HTEqualStrategyNumber } else { pg_sys::BTEqualStrategyNumber };
         // SAFETY: for scan keys all zeros is a value; each is initialised below.
         let mut scan_keys: [pg_sys::ScanKeyData; 2] = unsafe { std::mem::zeroed() };
@@ -287,15 +287,15 @@ impl<'t> Probe<'t> {
     }
 
     /// The next row. A hash index compares a code of 32 bits only, so what it finds is to be looked at.
-    pub fn next(&mut self) -> Option<Row<'_>> {
+    pub fn next(&mut self) -> Option<TableRow<'_>> {
         // SAFETY: the scan and the slot are ours.
         let found =
             unsafe { pg_sys::index_getnext_slot(self.scan, pg_sys::ScanDirection::ForwardScanDirection, self.slot) };
-        found.then(|| Row { slot: self.slot, _of: self })
+        found.then(|| TableRow { slot: self.slot, _of: self })
     }
 }
 
-impl Drop for Probe<'_> {
+impl Drop for IndexScan<'_> {
     fn drop(&mut self) {
         // After an error the resource owner releases what they hold.
         if !std::thread::panicking() {
@@ -316,13 +316,13 @@ pub(super) fn unexpected_null(column: i32) -> ! {
     raise(PgSqlErrorCode::ERRCODE_NOT_NULL_VIOLATION, message, CREATE_AGAIN)
 }
 
-/// The row that a probe is at, until the next one.
-pub struct Row<'p> {
+/// The row that a scan is at, until the next one.
+pub struct TableRow<'p> {
     slot: *mut pg_sys::TupleTableSlot,
-    _of: &'p Probe<'p>,
+    _of: &'p IndexScan<'p>,
 }
 
-impl Row<'_> {
+impl TableRow<'_> {
     /// The value in a column, or `None` where it is NULL. It is copied out of the row.
     pub fn get<T: FromDatum + IntoDatum>(&self, column: &Column<T>) -> Option<T> {
         let (datum, is_null) = self.raw(column.number);
@@ -332,7 +332,7 @@ impl Row<'_> {
     }
 
     /// The value in a column that is never NULL.
-    pub fn must<T: FromDatum + IntoDatum>(&self, column: &Column<T>) -> T {
+    pub fn get_not_null<T: FromDatum + IntoDatum>(&self, column: &Column<T>) -> T {
         self.get(column).unwrap_or_else(|| unexpected_null(column.number.into()))
     }
 

@@ -6,7 +6,7 @@ use pgrx::datum::Interval;
 use pgrx::pg_sys;
 use pgrx::{IntoDatum, PgSqlErrorCode, PgTryBuilder, direct_function_call};
 
-use super::value::Instant;
+use super::value::Timestamp;
 
 unsafe extern "C" {
     fn geteuid() -> u32;
@@ -65,17 +65,17 @@ pub fn is_being_upgraded() -> bool {
 }
 
 /// The wall clock, which goes on while a transaction lasts.
-pub fn now() -> Instant {
+pub fn now() -> Timestamp {
     // SAFETY: reads the clock.
-    Instant(unsafe { pg_sys::GetCurrentTimestamp() })
+    Timestamp(unsafe { pg_sys::GetCurrentTimestamp() })
 }
 
 /// `instant + interval`, or `None` where that is out of range.
-pub fn add(instant: Instant, interval: Interval) -> Option<Instant> {
+pub fn add(instant: Timestamp, interval: Interval) -> Option<Timestamp> {
     let arguments = [instant.into_datum(), interval.into_datum()];
     PgTryBuilder::new(|| {
         // SAFETY: timestamptz_pl_interval takes a timestamptz and an interval, and returns a timestamptz.
-        unsafe { direct_function_call::<i64>(pg_sys::timestamptz_pl_interval, &arguments) }.map(Instant)
+        unsafe { direct_function_call::<i64>(pg_sys::timestamptz_pl_interval, &arguments) }.map(Timestamp)
     })
     // The one error of a pure function of two values: nothing is left behind that an abort would have to clean.
     .catch_when(PgSqlErrorCode::ERRCODE_DATETIME_FIELD_OVERFLOW, |_| None)

@@ -57,7 +57,7 @@ impl Position {
 
 /// Tokens that are due and could not be removed.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Held {
+pub struct HeldTokens {
     pub count: u32,
     /// The same, where one that takes long counts as many.
     pub weight: u32,
@@ -69,11 +69,11 @@ pub struct Held {
 /// A worker reports so many different reasons.
 const REASONS: usize = 4;
 
-/// Why some of them could not be removed.
+/// HoldReason some of them could not be removed.
 #[derive(Clone, Copy, Debug)]
 pub struct Reason {
     pub count: u32,
-    pub why: Why,
+    pub why: HoldReason,
     length: u16,
     text: [u8; REASON_TEXT],
 }
@@ -81,13 +81,13 @@ pub struct Reason {
 const REASON_TEXT: usize = 250;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Why {
+pub enum HoldReason {
     /// Rows of another table refer to them. The text names the table.
     Referenced,
     /// Somebody else has locked them, or rows that go with them.
     Locked,
     /// A trigger kept them without an error.
-    Kept,
+    OwnedVarlena,
     /// It would take too long.
     Slow,
     /// Another error, with this SQLSTATE. The text is the message of the first of them: those of a trigger may tell of each
@@ -97,7 +97,7 @@ pub enum Why {
 
 impl Default for Reason {
     fn default() -> Self {
-        Self { count: 0, why: Why::Kept, length: 0, text: [0; REASON_TEXT] }
+        Self { count: 0, why: HoldReason::OwnedVarlena, length: 0, text: [0; REASON_TEXT] }
     }
 }
 
@@ -107,14 +107,15 @@ impl Reason {
     }
 }
 
-impl Held {
-    pub fn add(&mut self, count: u32, why: Why, text: &str) {
+impl HeldTokens {
+    pub fn add(&mut self, count: u32, why: HoldReason, text: &str) {
         let text = &text[..text.floor_char_boundary(REASON_TEXT)];
         /// It takes up to two seconds, where another one takes less than a millisecond.
         const SLOW: u32 = 50;
         self.count += count;
-        self.weight += if why == Why::Slow { count * SLOW } else { count };
-        let is_same = |reason: &Reason| reason.why == why && (matches!(why, Why::Failed(_)) || reason.text() == text);
+        self.weight += if why == HoldReason::Slow { count * SLOW } else { count };
+        let is_same =
+            |reason: &Reason| reason.why == why && (matches!(why, HoldReason::Failed(_)) || reason.text() == text);
         match self.reasons.iter_mut().find(|reason| reason.count == 0 || is_same(reason)) {
             Some(reason) if reason.count > 0 => reason.count += count,
             Some(reason) => {
@@ -152,10 +153,10 @@ pub struct Task {
 
 /// How far it came.
 #[derive(Clone, Copy, Debug)]
-pub struct Report {
+pub struct SweepReport {
     pub outcome: Outcome,
     pub removed: i64,
-    pub held: Held,
+    pub held: HeldTokens,
     /// Where to go on, and with how many tokens at once.
     pub next: Position,
     pub size: i64,
@@ -188,13 +189,13 @@ pub enum Outcome {
 #[derive(Clone, Copy)]
 struct Work {
     task: Task,
-    report: Report,
+    report: SweepReport,
 }
 
 impl Default for Work {
     fn default() -> Self {
         let task = Task { from: Position::TOP, size: 0, careful_until: Position::TOP, most_held: 0 };
-        Self { task, report: Report::before(&task) }
+        Self { task, report: SweepReport::before(&task) }
     }
 }
 
@@ -204,7 +205,7 @@ unsafe impl PGRXSharedMemory for Work {}
 impl Task {
     /// For the worker that is about to be started.
     pub fn assign(self) {
-        *WORK.exclusive() = Work { task: self, report: Report::before(&self) };
+        *WORK.exclusive() = Work { task: self, report: SweepReport::before(&self) };
     }
 
     /// The task of this worker.
@@ -213,11 +214,11 @@ impl Task {
     }
 }
 
-impl Report {
+impl SweepReport {
     /// Before anything was done.
     pub fn before(task: &Task) -> Self {
         let (next, size) = (task.from, task.size);
-        Self { outcome: Outcome::Nothing, removed: 0, held: Held::default(), next, size, attempt: None }
+        Self { outcome: Outcome::Nothing, removed: 0, held: HeldTokens::default(), next, size, attempt: None }
     }
 
     /// Says what this worker is at.

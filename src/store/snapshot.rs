@@ -4,7 +4,7 @@
 //! works in parallel workers, under REPEATABLE READ and in recovery, where `GetLatestSnapshot` refuses.
 
 use pgrx::pg_sys;
-use token_auth_core::sighting::{self, Moment, Transaction};
+use token_auth_core::mvcc::{self, Snapshot, Transaction};
 
 use super::server;
 
@@ -24,7 +24,7 @@ impl NextTransaction {
 
     /// One that was given out before.
     pub fn complete(self, id: TransactionId) -> Transaction {
-        sighting::in_full(id.0, self.0)
+        mvcc::full_transaction_id(id.0, self.0)
     }
 }
 
@@ -41,7 +41,7 @@ impl FreshSnapshot {
     }
 
     /// The moment that it shows.
-    pub fn moment(&self, next: NextTransaction) -> Moment {
+    pub fn moment(&self, next: NextTransaction) -> Snapshot {
         let complete = |id: pg_sys::TransactionId| next.complete(TransactionId(id.into()));
         // SAFETY: the snapshot is registered. Where subtransactions are missing from it, their array can be, too.
         unsafe {
@@ -57,11 +57,7 @@ impl FreshSnapshot {
                 let subtransactions = slice(snapshot.subxip, snapshot.subxcnt.max(0) as usize);
                 transactions.iter().chain(subtransactions).copied().map(complete).collect()
             };
-            Moment {
-                first_running: complete(snapshot.xmin),
-                first_to_come: complete(snapshot.xmax),
-                running: has_list.then(running),
-            }
+            Snapshot { xmin: complete(snapshot.xmin), xmax: complete(snapshot.xmax), xip: has_list.then(running) }
         }
     }
 

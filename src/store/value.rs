@@ -11,8 +11,8 @@ use pgrx::pgrx_sql_entity_graph::metadata::{
 };
 use pgrx::{Array, FromDatum, IntoDatum, PgSqlErrorCode, pg_sys};
 use smallvec::SmallVec;
-use token_auth_core::grant::Grants;
-use token_auth_core::verdict::Micros;
+use token_auth_core::decision::Micros;
+use token_auth_core::scope::grant::Grants;
 
 use super::allocation;
 use super::fault::{CREATE_AGAIN, raise};
@@ -34,16 +34,16 @@ impl<T: IntoDatum> From<T> for Value<'_> {
 
 /// `timestamptz`, as the microseconds that PostgreSQL keeps: no range is lost, and `infinity` stays what it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Instant(pub Micros);
+pub struct Timestamp(pub Micros);
 
-impl FromDatum for Instant {
+impl FromDatum for Timestamp {
     unsafe fn from_polymorphic_datum(datum: pg_sys::Datum, is_null: bool, typoid: pg_sys::Oid) -> Option<Self> {
         // SAFETY: timestamptz is passed by value as an int8, and the caller vouches for the type.
-        unsafe { i64::from_polymorphic_datum(datum, is_null, typoid) }.map(Instant)
+        unsafe { i64::from_polymorphic_datum(datum, is_null, typoid) }.map(Timestamp)
     }
 }
 
-impl IntoDatum for Instant {
+impl IntoDatum for Timestamp {
     fn into_datum(self) -> Option<pg_sys::Datum> {
         self.0.into_datum()
     }
@@ -53,9 +53,9 @@ impl IntoDatum for Instant {
     }
 }
 
-impl From<pgrx::datum::TimestampWithTimeZone> for Instant {
+impl From<pgrx::datum::TimestampWithTimeZone> for Timestamp {
     fn from(value: pgrx::datum::TimestampWithTimeZone) -> Self {
-        Instant(value.into())
+        Timestamp(value.into())
     }
 }
 
@@ -107,9 +107,9 @@ impl IntoDatum for JsonbArgument<'_> {
 
 /// A value of variable length that is made once and returned often: the bytes of an array, as PostgreSQL keeps them.
 #[derive(Clone)]
-pub struct Bytes(Rc<[u64]>);
+pub struct OwnedArray(Rc<[u64]>);
 
-impl Bytes {
+impl OwnedArray {
     pub fn array<T: IntoDatum>(elements: Vec<T>) -> Self
     where
         Vec<T>: IntoDatum,
@@ -146,16 +146,16 @@ impl ShortText {
         Self(bytes)
     }
 
-    pub fn lend(&'static self) -> Value<'static> {
+    pub fn as_datum(&'static self) -> Value<'static> {
         let datum = pg_sys::Datum::from(self.0.as_ptr());
         Value { datum: Some(datum), oid: pg_sys::TEXTOID, lender: PhantomData }
     }
 }
 
 /// An argument of variable length, without its header.
-pub struct Given<'a>(pub &'a [u8]);
+pub struct VarlenaArg<'a>(pub &'a [u8]);
 
-impl FromDatum for Given<'_> {
+impl FromDatum for VarlenaArg<'_> {
     unsafe fn from_polymorphic_datum(datum: pg_sys::Datum, is_null: bool, _type: pg_sys::Oid) -> Option<Self> {
         // SAFETY: a varlena, as the caller vouches, that is there during the call. What is made whole is, too.
         (!is_null).then(|| unsafe {
@@ -166,7 +166,7 @@ impl FromDatum for Given<'_> {
 }
 
 /// What says which type a column of it must have.
-impl IntoDatum for Given<'_> {
+impl IntoDatum for VarlenaArg<'_> {
     fn into_datum(self) -> Option<pg_sys::Datum> {
         self.0.into_datum()
     }
@@ -177,24 +177,24 @@ impl IntoDatum for Given<'_> {
 }
 
 // SAFETY: it lives as long as the datum that it is read from.
-unsafe impl UnboxDatum for Given<'_> {
+unsafe impl UnboxDatum for VarlenaArg<'_> {
     type As<'src>
-        = Given<'src>
+        = VarlenaArg<'src>
     where
         Self: 'src;
 
-    unsafe fn unbox<'src>(datum: pgrx::datum::Datum<'src>) -> Given<'src>
+    unsafe fn unbox<'src>(datum: pgrx::datum::Datum<'src>) -> VarlenaArg<'src>
     where
         Self: 'src,
     {
         // SAFETY: the caller vouches for a text that is not NULL.
-        unsafe { Given::from_polymorphic_datum(datum.sans_lifetime(), false, pg_sys::TEXTOID) }
+        unsafe { VarlenaArg::from_polymorphic_datum(datum.sans_lifetime(), false, pg_sys::TEXTOID) }
             .expect("the datum is not NULL")
     }
 }
 
 // SAFETY: the functions that take it are declared in sql/ by hand, with arguments of variable length.
-unsafe impl<'fcx> ArgAbi<'fcx> for Given<'fcx> {
+unsafe impl<'fcx> ArgAbi<'fcx> for VarlenaArg<'fcx> {
     unsafe fn unbox_arg_unchecked(argument: Arg<'_, 'fcx>) -> Self {
         // SAFETY: the caller vouches for the type.
         unsafe { argument.unbox_arg_using_from_datum() }.expect("the argument is not NULL")
@@ -217,13 +217,13 @@ const WORDS: usize = 5;
 
 /// A value of variable length, kept as PostgreSQL has it, to be lent to any number of results.
 #[derive(Clone)]
-pub struct Kept<T> {
+pub struct OwnedVarlena<T> {
     words: SmallVec<[u64; WORDS]>,
     kind: PhantomData<T>,
 }
 
-impl<T: IntoDatum> Kept<T> {
-    pub fn lend(&self) -> Value<'_> {
+impl<T: IntoDatum> OwnedVarlena<T> {
+    pub fn as_datum(&self) -> Value<'_> {
         Value { datum: Some(self.datum()), oid: T::type_oid(), lender: PhantomData }
     }
 
@@ -233,19 +233,19 @@ impl<T: IntoDatum> Kept<T> {
     }
 }
 
-impl Kept<Vec<u8>> {
+impl OwnedVarlena<Vec<u8>> {
     pub fn bytes(bytes: &[u8]) -> Self {
         Self::new(bytes)
     }
 }
 
-impl Kept<String> {
+impl OwnedVarlena<String> {
     pub fn text(text: &str) -> Self {
         Self::new(text.as_bytes())
     }
 }
 
-impl<T> Kept<T> {
+impl<T> OwnedVarlena<T> {
     /// With a length word of four bytes.
     fn new(data: &[u8]) -> Self {
         let whole = pg_sys::VARHDRSZ + data.len();
@@ -260,7 +260,7 @@ impl<T> Kept<T> {
     }
 }
 
-impl<T: IntoDatum> FromDatum for Kept<T> {
+impl<T: IntoDatum> FromDatum for OwnedVarlena<T> {
     unsafe fn from_polymorphic_datum(datum: pg_sys::Datum, is_null: bool, _type: pg_sys::Oid) -> Option<Self> {
         // SAFETY: a varlena, as the caller vouches.
         (!is_null).then(|| unsafe { with_data(datum, Self::new) })
@@ -301,9 +301,9 @@ unsafe fn data<'a>(plain: *const pg_sys::varlena) -> &'a [u8] {
 
 /// `bytea` of a length that is known.
 #[derive(Clone, Copy)]
-pub struct Octets<const LENGTH: usize>(pub [u8; LENGTH]);
+pub struct FixedBytea<const LENGTH: usize>(pub [u8; LENGTH]);
 
-impl<const LENGTH: usize> FromDatum for Octets<LENGTH> {
+impl<const LENGTH: usize> FromDatum for FixedBytea<LENGTH> {
     unsafe fn from_polymorphic_datum(datum: pg_sys::Datum, is_null: bool, _type: pg_sys::Oid) -> Option<Self> {
         let read = |data: &[u8]| Self(data.try_into().unwrap_or_else(|_| other_length(data.len(), LENGTH)));
         // SAFETY: a varlena, as the caller vouches.
@@ -318,7 +318,7 @@ fn other_length(length: usize, expected: usize) -> ! {
 }
 
 /// What says which type a column of it must have.
-impl<const LENGTH: usize> IntoDatum for Octets<LENGTH> {
+impl<const LENGTH: usize> IntoDatum for FixedBytea<LENGTH> {
     fn into_datum(self) -> Option<pg_sys::Datum> {
         self.0.as_slice().into_datum()
     }
@@ -357,7 +357,7 @@ impl IntoDatum for Scopes {
 }
 
 /// What says which type a column of it must have.
-impl<T: IntoDatum> IntoDatum for Kept<T> {
+impl<T: IntoDatum> IntoDatum for OwnedVarlena<T> {
     fn into_datum(self) -> Option<pg_sys::Datum> {
         Some(palloc(&self.words))
     }
@@ -368,7 +368,7 @@ impl<T: IntoDatum> IntoDatum for Kept<T> {
 }
 
 // SAFETY: the datum that it boxes is a varlena of the type that the function declares.
-unsafe impl BoxRet for Bytes {
+unsafe impl BoxRet for OwnedArray {
     unsafe fn box_into<'fcx>(self, fcinfo: &mut FcInfo<'fcx>) -> pgrx::datum::Datum<'fcx> {
         // SAFETY: the datum is a varlena.
         unsafe { fcinfo.return_raw_datum(palloc(&self.0)) }
@@ -376,16 +376,16 @@ unsafe impl BoxRet for Bytes {
 }
 
 // SAFETY: only the SQL generator reads this, and every function that returns it is declared in sql/ by hand.
-unsafe impl SqlTranslatable for Bytes {
-    const TYPE_IDENT: &'static str = "token_auth::Bytes";
+unsafe impl SqlTranslatable for OwnedArray {
+    const TYPE_IDENT: &'static str = "token_auth::OwnedArray";
     const TYPE_ORIGIN: TypeOrigin = TypeOrigin::External;
     const ARGUMENT_SQL: Result<SqlMappingRef, ArgumentError> = Err(ArgumentError::NotValidAsArgument("anyarray"));
     const RETURN_SQL: Result<ReturnsRef, ReturnsError> = Ok(ReturnsRef::One(SqlMappingRef::literal("anyarray")));
 }
 
 // SAFETY: as above.
-unsafe impl SqlTranslatable for Given<'_> {
-    const TYPE_IDENT: &'static str = "token_auth::Given";
+unsafe impl SqlTranslatable for VarlenaArg<'_> {
+    const TYPE_IDENT: &'static str = "token_auth::VarlenaArg";
     const TYPE_ORIGIN: TypeOrigin = TypeOrigin::External;
     const ARGUMENT_SQL: Result<SqlMappingRef, ArgumentError> = Ok(SqlMappingRef::literal("text"));
     const RETURN_SQL: Result<ReturnsRef, ReturnsError> = Err(ReturnsError::Datum);

@@ -21,7 +21,7 @@ use super::snapshot::FreshSnapshot;
 use super::value::Value;
 
 /// A statement of ours, with `$1`, `$2`, … for its arguments. Every name in it is schema-qualified.
-pub struct Statement {
+pub struct Query {
     sql: &'static str,
     cursor_options: u32,
     user: User,
@@ -30,7 +30,7 @@ pub struct Statement {
 }
 
 /// A row of a result, valid while its statement's result is being read.
-pub struct Row {
+pub struct ResultRow {
     tuple: pg_sys::HeapTuple,
     tupdesc: pg_sys::TupleDesc,
 }
@@ -54,7 +54,7 @@ enum View<'a> {
     Fresh(&'a FreshSnapshot),
 }
 
-impl Statement {
+impl Query {
     /// Its plan is made without a look at its arguments: digests among them do not get into a plan that somebody has
     /// printed (`debug_print_plan`).
     pub const fn new(sql: &'static str) -> Self {
@@ -76,41 +76,51 @@ impl Statement {
     }
 
     /// Runs it and returns how many rows it processed.
-    pub fn run(&self, arguments: &[Value]) -> u64 {
-        self.execute(arguments, View::Transaction, |_| ()).0
+    pub fn execute(&self, arguments: &[Value]) -> u64 {
+        self.execute_in_view(arguments, View::Transaction, |_| ()).0
     }
 
     /// Runs it and returns its rows, each read by `read`.
-    pub fn rows<T>(&self, arguments: &[Value], read: impl FnMut(&Row) -> T) -> Vec<T> {
-        self.execute(arguments, View::Transaction, read).1
+    pub fn rows<T>(&self, arguments: &[Value], read: impl FnMut(&ResultRow) -> T) -> Vec<T> {
+        self.execute_in_view(arguments, View::Transaction, read).1
     }
 
     /// Runs it and returns its first row, if there is one, read by `read`.
-    pub fn row<T>(&self, arguments: &[Value], read: impl FnMut(&Row) -> T) -> Option<T> {
+    pub fn row<T>(&self, arguments: &[Value], read: impl FnMut(&ResultRow) -> T) -> Option<T> {
         self.rows(arguments, read).into_iter().next()
     }
 
     /// Like [`Self::row`], under a snapshot taken now even where the transaction's own stands still. Not in parallel mode.
-    pub fn latest_row<T>(&self, arguments: &[Value], read: impl FnMut(&Row) -> T) -> Option<T> {
-        self.latest_rows(arguments, read).into_iter().next()
+    pub fn row_latest_snapshot<T>(&self, arguments: &[Value], read: impl FnMut(&ResultRow) -> T) -> Option<T> {
+        self.rows_latest_snapshot(arguments, read).into_iter().next()
     }
 
     /// Like [`Self::run`], under a snapshot taken now even where the transaction's own stands still. Not in parallel mode.
-    pub fn latest_run(&self, arguments: &[Value]) -> u64 {
-        self.execute(arguments, View::Latest, |_| ()).0
+    pub fn execute_latest_snapshot(&self, arguments: &[Value]) -> u64 {
+        self.execute_in_view(arguments, View::Latest, |_| ()).0
     }
 
     /// Like [`Self::rows`], under a snapshot taken now even where the transaction's own stands still. Not in parallel mode.
-    pub fn latest_rows<T>(&self, arguments: &[Value], read: impl FnMut(&Row) -> T) -> Vec<T> {
-        self.execute(arguments, View::Latest, read).1
+    pub fn rows_latest_snapshot<T>(&self, arguments: &[Value], read: impl FnMut(&ResultRow) -> T) -> Vec<T> {
+        self.execute_in_view(arguments, View::Latest, read).1
     }
 
     /// Reads its rows under `snapshot`. It works where nothing can be written: on a standby, in a parallel worker.
-    pub fn fresh_rows<T>(&self, snapshot: &FreshSnapshot, arguments: &[Value], read: impl FnMut(&Row) -> T) -> Vec<T> {
-        self.execute(arguments, View::Fresh(snapshot), read).1
+    pub fn rows_with<T>(
+        &self,
+        snapshot: &FreshSnapshot,
+        arguments: &[Value],
+        read: impl FnMut(&ResultRow) -> T,
+    ) -> Vec<T> {
+        self.execute_in_view(arguments, View::Fresh(snapshot), read).1
     }
 
-    fn execute<T>(&self, arguments: &[Value], view: View<'_>, read: impl FnMut(&Row) -> T) -> (u64, Vec<T>) {
+    fn execute_in_view<T>(
+        &self,
+        arguments: &[Value],
+        view: View<'_>,
+        read: impl FnMut(&ResultRow) -> T,
+    ) -> (u64, Vec<T>) {
         let _connection = Connection::open();
         let _errors = ErrorWatch::begin();
         // What only reads fires nothing, and works where nothing can be queued: on a standby, in a parallel worker.
@@ -128,7 +138,12 @@ impl Statement {
     }
 
     /// Runs it as the current user, and leaves the AFTER triggers that it queues to the query level that is open.
-    fn execute_now<T>(&self, arguments: &[Value], view: View<'_>, mut read: impl FnMut(&Row) -> T) -> (u64, Vec<T>) {
+    fn execute_now<T>(
+        &self,
+        arguments: &[Value],
+        view: View<'_>,
+        mut read: impl FnMut(&ResultRow) -> T,
+    ) -> (u64, Vec<T>) {
         let plan = self.plan(arguments);
         let mut values: Vec<_> =
             arguments.iter().map(|value| value.datum.unwrap_or_else(pg_sys::Datum::null)).collect();
@@ -163,7 +178,7 @@ impl Statement {
             allocation::ensure(tuples.iter().map(|tuple| unsafe { (**tuple).t_len as usize * 4 }).sum());
             let read_one = |tuple: &pg_sys::HeapTuple| {
                 server::check_for_interrupts();
-                read(&Row { tuple: *tuple, tupdesc: table.tupdesc })
+                read(&ResultRow { tuple: *tuple, tupdesc: table.tupdesc })
             };
             tuples.iter().map(read_one).collect()
         });
@@ -200,9 +215,9 @@ impl Statement {
     }
 }
 
-impl Row {
+impl ResultRow {
     /// The value in a column, or `None` where it is NULL.
-    pub fn get<T: FromDatum + IntoDatum>(&self, column: impl Column) -> Option<T> {
+    pub fn get<T: FromDatum + IntoDatum>(&self, column: impl ColumnRef) -> Option<T> {
         let column = column.number(self);
         let mut is_null = false;
         // SAFETY: tuple and descriptor belong together; the type is checked before the datum is believed.
@@ -218,24 +233,24 @@ impl Row {
     }
 
     /// The value in a column that is never NULL.
-    pub fn must<T: FromDatum + IntoDatum>(&self, column: impl Column + Copy) -> T {
+    pub fn get_not_null<T: FromDatum + IntoDatum>(&self, column: impl ColumnRef + Copy) -> T {
         self.get(column).unwrap_or_else(|| unexpected_null(column.number(self)))
     }
 }
 
 /// What names a column of a row: its number, counted from 1, or its name.
-pub trait Column {
-    fn number(self, row: &Row) -> i32;
+pub trait ColumnRef {
+    fn number(self, row: &ResultRow) -> i32;
 }
 
-impl Column for i32 {
-    fn number(self, _row: &Row) -> i32 {
+impl ColumnRef for i32 {
+    fn number(self, _row: &ResultRow) -> i32 {
         self
     }
 }
 
-impl Column for &CStr {
-    fn number(self, row: &Row) -> i32 {
+impl ColumnRef for &CStr {
+    fn number(self, row: &ResultRow) -> i32 {
         // SAFETY: compares the name with those of the descriptor.
         let number = unsafe { pg_sys::SPI_fnumber(row.tupdesc, self.as_ptr()) };
         if number <= 0 {

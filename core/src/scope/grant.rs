@@ -74,11 +74,11 @@ impl Grants {
         })
     }
 
-    /// How many bytes they take beside themselves, where each piece takes `piece` more than what is in it.
-    pub fn heap_size(&self, piece: usize) -> usize {
+    /// How many bytes they take beside themselves, where each alloc_overhead takes `alloc_overhead` more than what is in it.
+    pub fn heap_size(&self, alloc_overhead: usize) -> usize {
         match &self.0 {
             Packed::Here { .. } => 0,
-            Packed::Elsewhere(bytes) => piece + bytes.len(),
+            Packed::Elsewhere(bytes) => alloc_overhead + bytes.len(),
         }
     }
 

@@ -4,6 +4,11 @@
 //! segment is `[a-z0-9][a-z0-9_-]*`. A grant may have `*` on either side, `*` alone means `*:*`, and the action
 //! `full` means the same as `*`. A grant on a resource covers the resources under it.
 
+pub mod access;
+pub mod catalog;
+pub mod coverage;
+pub mod grant;
+
 use std::fmt;
 
 /// The longest scope that is accepted, in bytes.

@@ -10,24 +10,25 @@
 //!    `add_account_admin` can name the first one of an account that has none.
 //! 3. Else EXECUTE on the function is enough.
 
-use token_auth_core::coverage;
+use token_auth_core::decision::{self, Code, DomainQuery};
 use token_auth_core::scope::Scope;
-use token_auth_core::verdict::{self, Access, Code, Domain};
+use token_auth_core::scope::access::Access;
+use token_auth_core::scope::coverage;
 
 use crate::access;
 use crate::account::Account;
 use crate::arguments::check_name;
-use crate::error::{Error, Lacking};
-use crate::facts::Token;
+use crate::error::{Error, MissingRight};
+use crate::facts::TokenState;
 use crate::settings;
 use crate::store::identity::{self, Identity};
 use crate::store::server;
 use crate::store::snapshot::FreshSnapshot;
-use crate::store::statement::Statement;
+use crate::store::spi::Query;
 use crate::verify;
 
 /// What a call is about to do.
-pub enum Deed {
+pub enum Action {
     ChangeAccount,
     AddAdministrator,
     CreateDomain,
@@ -41,20 +42,20 @@ pub enum Deed {
 }
 
 /// Whether whoever is calling may do this to `account` and what belongs to it.
-pub fn check(account: &Account, deed: Deed) -> Result<(), Error> {
+pub fn check(account: &Account, action: Action) -> Result<(), Error> {
     if let Some(caller) = Caller::of_transaction()? {
-        return caller.check(account, deed);
+        return caller.check(account, action);
     }
-    let rule = Rule::of(account)?;
-    let names_the_first = matches!(deed, Deed::AddAdministrator) && !rule.has_administrator;
-    if !rule.admins_only || rule.actor_is_administrator || names_the_first {
+    let status = AdminStatus::of(account)?;
+    let names_the_first = matches!(action, Action::AddAdministrator) && !status.has_administrator;
+    if !status.admins_only || status.actor_is_administrator || names_the_first {
         return Ok(());
     }
     Err(Error::NotAdministrator {
         actor: actor()?,
         account: account.name.clone(),
         profile: account.profile.name.clone(),
-        has_administrator: rule.has_administrator,
+        has_administrator: status.has_administrator,
     })
 }
 
@@ -67,13 +68,13 @@ pub fn check_gives(access: &[Access]) -> Result<(), Error> {
 pub fn check_knows_domain(domain_id: Option<i64>) -> Result<(), Error> {
     let Some(caller) = Caller::of_transaction()? else { return Ok(()) };
     let knows = |access: &Access| access.domain_id.is_none() || access.domain_id == domain_id;
-    if caller.0.facts.access().iter().any(knows) { Ok(()) } else { caller.lacks(Lacking::AccessToDomain) }
+    if caller.0.facts.access().iter().any(knows) { Ok(()) } else { caller.lacks(MissingRight::AccessToDomain) }
 }
 
 /// Whether whoever is calling may do what concerns more than one account, or one that does not exist yet: a token may
 /// not. `what` completes "may not …".
 pub fn check_all_accounts(what: &'static str) -> Result<(), Error> {
-    match identity::assumed() {
+    match identity::current_identity() {
         Some(Identity { token_id, .. }) => Err(Error::NotForTokens { token_id, what }),
         None => Ok(()),
     }
@@ -86,7 +87,7 @@ pub fn only_account() -> Result<Option<i64>, Error> {
 
 /// Who is acting, for `created_by`: the token, or the actor.
 pub fn creator() -> Result<String, Error> {
-    match identity::assumed() {
+    match identity::current_identity() {
         Some(Identity { token_id, .. }) => Ok(format!("token {token_id}")),
         None => actor(),
     }
@@ -105,15 +106,15 @@ fn actor() -> Result<String, Error> {
 
 /// What decides whether the actor may manage an account, as it is now: a transaction whose snapshot stands still must not
 /// be let in by an administrator's name, or by a profile, that is gone since.
-struct Rule {
+struct AdminStatus {
     admins_only: bool,
     has_administrator: bool,
     actor_is_administrator: bool,
 }
 
-impl Rule {
+impl AdminStatus {
     fn of(account: &Account) -> Result<Self, Error> {
-        static RULE: Statement = Statement::new(
+        static STATUS: Query = Query::new(
             "SELECT p.admins_only,
                     EXISTS (SELECT FROM token_auth.account_admin WHERE account_id = a.id) AS has_administrator,
                     EXISTS (SELECT FROM token_auth.account_admin WHERE account_id = a.id AND actor = $2)
@@ -122,45 +123,45 @@ impl Rule {
                JOIN token_auth.profile p ON p.name = a.profile
               WHERE a.id = $1",
         );
-        let rule = RULE.latest_row(&[account.id.into(), actor()?.into()], |row| Self {
-            admins_only: row.must(c"admins_only"),
-            has_administrator: row.must(c"has_administrator"),
-            actor_is_administrator: row.must(c"actor_is_administrator"),
+        let status = STATUS.row_latest_snapshot(&[account.id.into(), actor()?.into()], |row| Self {
+            admins_only: row.get_not_null(c"admins_only"),
+            has_administrator: row.get_not_null(c"has_administrator"),
+            actor_is_administrator: row.get_not_null(c"actor_is_administrator"),
         });
-        rule.ok_or(Error::NoAccount(account.id))
+        status.ok_or(Error::NoAccount(account.id))
     }
 }
 
 /// The token as which the transaction acts, as it is now.
-struct Caller(Token);
+struct Caller(TokenState);
 
 impl Caller {
     /// `None` where nobody is authenticated. A token that is no longer good is an error: what it had been let do must not
     /// be done as somebody else now.
     fn of_transaction() -> Result<Option<Self>, Error> {
-        let Some(identity) = identity::assumed() else { return Ok(None) };
+        let Some(identity) = identity::current_identity() else { return Ok(None) };
         verify::good_token(identity).map(|token| Some(Self(token))).ok_or(Error::CallerNotGood(identity.token_id))
     }
 
-    fn check(&self, account: &Account, deed: Deed) -> Result<(), Error> {
-        match deed {
-            Deed::ChangeAccount | Deed::AddAdministrator => {
+    fn check(&self, account: &Account, action: Action) -> Result<(), Error> {
+        match action {
+            Action::ChangeAccount | Action::AddAdministrator => {
                 Err(Error::NotForTokens { token_id: self.0.id, what: "manage accounts" })
             }
-            Deed::ChangeDomain => self.check_domains(),
-            Deed::CreateDomain if account.profile.creates_domain_token => {
+            Action::ChangeDomain => self.check_domains(),
+            Action::CreateDomain if account.profile.creates_domain_token => {
                 self.check_domains()?;
                 // The new domain is covered by access to every domain only.
                 let full = Access::new(None, ["*"]);
-                if self.covers(&[full]) { Ok(()) } else { self.lacks(Lacking::AccessOfDomainToken) }
+                if self.covers(&[full]) { Ok(()) } else { self.lacks(MissingRight::AccessOfDomainToken) }
             }
-            Deed::CreateDomain => self.check_domains(),
-            Deed::DeleteDomain(id) => {
+            Action::CreateDomain => self.check_domains(),
+            Action::DeleteDomain(id) => {
                 self.check_domains()?;
                 at_home(id).into_iter().try_for_each(|token| self.check_covers(&access::of_token(token), Some(token)))
             }
-            Deed::CreateToken(home) => self.check_tokens(account, home.map(Home::of_domain)),
-            Deed::ManageToken(id) => {
+            Action::CreateToken(home) => self.check_tokens(account, home.map(Home::of_domain)),
+            Action::ManageToken(id) => {
                 self.check_tokens(account, Home::of_token(id)?)?;
                 self.check_covers(&access::of_token(id), Some(id))
             }
@@ -168,16 +169,16 @@ impl Caller {
     }
 
     fn check_domains(&self) -> Result<(), Error> {
-        if self.may("domains:full", Domain::Unnamed) { Ok(()) } else { self.lacks(Lacking::Domains) }
+        if self.may("domains:full", DomainQuery::AccountWide) { Ok(()) } else { self.lacks(MissingRight::Domains) }
     }
 
     fn check_tokens(&self, account: &Account, home: Option<Home>) -> Result<(), Error> {
         account.profile.check_tokens_manage_tokens()?;
-        let home = home.map_or(Domain::Unnamed, |home| self.0.usable(home.id, home.is_verified));
-        if self.may("tokens:full", Domain::Unnamed) || self.may("tokens:full", home) {
+        let home = home.map_or(DomainQuery::AccountWide, |home| self.0.usable(home.id, home.is_verified));
+        if self.may("tokens:full", DomainQuery::AccountWide) || self.may("tokens:full", home) {
             Ok(())
         } else {
-            self.lacks(Lacking::Tokens)
+            self.lacks(MissingRight::Tokens)
         }
     }
 
@@ -186,7 +187,7 @@ impl Caller {
         if self.covers(access) {
             return Ok(());
         }
-        self.lacks(of.map_or(Lacking::AccessToGive, Lacking::AccessOf))
+        self.lacks(of.map_or(MissingRight::AccessToGive, MissingRight::AccessOf))
     }
 
     /// Whether it may all that this access lets a token do.
@@ -194,12 +195,12 @@ impl Caller {
         coverage::covers(self.0.facts.access(), access, server::check_for_interrupts)
     }
 
-    fn may(&self, scope: &str, domain: Domain) -> bool {
+    fn may(&self, scope: &str, domain: DomainQuery) -> bool {
         let scope = Scope::parse_question(scope).expect("a scope of ours");
-        verdict::decide(&self.0.facts, Some(&scope), domain, || server::now().0) == Code::Ok
+        decision::decide(&self.0.facts, Some(&scope), domain, || server::now().0) == Code::Ok
     }
 
-    fn lacks(&self, what: Lacking) -> Result<(), Error> {
+    fn lacks(&self, what: MissingRight) -> Result<(), Error> {
         Err(Error::CallerLacks { token_id: self.0.id, what })
     }
 }
@@ -212,22 +213,21 @@ struct Home {
 
 impl Home {
     fn of_token(token_id: i64) -> Result<Option<Self>, Error> {
-        static HOME: Statement = Statement::new("SELECT domain_id FROM token_auth.token WHERE id = $1");
-        let home = HOME.fresh_rows(&FreshSnapshot::take(), &[token_id.into()], |row| row.get::<i64>(1));
+        static HOME: Query = Query::new("SELECT domain_id FROM token_auth.token WHERE id = $1");
+        let home = HOME.rows_with(&FreshSnapshot::take(), &[token_id.into()], |row| row.get::<i64>(1));
         let home = home.into_iter().next().ok_or(Error::NoToken(token_id))?;
         Ok(home.map(Self::of_domain))
     }
 
     fn of_domain(id: i64) -> Self {
-        static VERIFIED: Statement =
-            Statement::new("SELECT verified_at IS NOT NULL FROM token_auth.domain WHERE id = $1");
-        let verified = VERIFIED.fresh_rows(&FreshSnapshot::take(), &[id.into()], |row| row.must::<bool>(1));
+        static VERIFIED: Query = Query::new("SELECT verified_at IS NOT NULL FROM token_auth.domain WHERE id = $1");
+        let verified = VERIFIED.rows_with(&FreshSnapshot::take(), &[id.into()], |row| row.get_not_null::<bool>(1));
         Self { id, is_verified: verified == [true] }
     }
 }
 
 /// The tokens whose home a domain is.
 fn at_home(domain_id: i64) -> Vec<i64> {
-    static TOKENS: Statement = Statement::new("SELECT id FROM token_auth.token WHERE domain_id = $1 ORDER BY id");
-    TOKENS.fresh_rows(&FreshSnapshot::take(), &[domain_id.into()], |row| row.must(1))
+    static TOKENS: Query = Query::new("SELECT id FROM token_auth.token WHERE domain_id = $1 ORDER BY id");
+    TOKENS.rows_with(&FreshSnapshot::take(), &[domain_id.into()], |row| row.get_not_null(1))
 }

@@ -7,15 +7,15 @@ use std::rc::Rc;
 
 use pgrx::pg_sys;
 
-use crate::error::answer;
-use crate::store::invalidation::{self, RelationMark};
-use crate::store::record::Formed;
+use crate::error::guarded;
+use crate::store::invalidation::{self, RelationStamp};
+use crate::store::record::RowTemplate;
 use crate::store::relation::{self, Column, IndexedTable, Table};
 use crate::store::server;
-use crate::store::value::{Instant, Jsonb, Kept, Octets, Scopes};
+use crate::store::value::{FixedBytea, Jsonb, OwnedVarlena, Scopes, Timestamp};
 
 /// What facts are read from.
-pub struct Tables {
+pub struct Catalog {
     pub token: TokenTable,
     pub access: AccessTable,
     pub account: AccountTable,
@@ -25,8 +25,8 @@ pub struct Tables {
     pub verification: pg_sys::Oid,
     verification_relation: pg_sys::Oid,
     /// The answers about no token at all, once they were asked for.
-    pub malformed: OnceCell<Formed<8>>,
-    pub not_found: OnceCell<Formed<8>>,
+    pub malformed: OnceCell<RowTemplate<8>>,
+    pub not_found: OnceCell<RowTemplate<8>>,
     /// Each table has its triggers, and nobody has turned one off: what was read can be remembered.
     pub invalidates_cache: bool,
 }
@@ -61,28 +61,28 @@ macro_rules! table {
 }
 
 table!(TokenTable = c"token" {
-    id: i64, account_id: i64, domain_id: i64, name: Kept<String>, digest: Octets<32>, paused_at: Instant,
-    expires_at: Instant, metadata: Kept<Jsonb>,
+    id: i64, account_id: i64, domain_id: i64, name: OwnedVarlena<String>, digest: FixedBytea<32>, paused_at: Timestamp,
+    expires_at: Timestamp, metadata: OwnedVarlena<Jsonb>,
 } by { by_id = c"token_pkey", by_digest = c"token_digest_excl" });
 table!(AccessTable = c"token_access" { domain_id: i64, scopes: Scopes }
     by { by_token = c"token_access_token_id_domain_id_key" });
-table!(AccountTable = c"account" { profile: Kept<String>, paused_at: Instant } by { by_id = c"account_pkey" });
+table!(AccountTable = c"account" { profile: OwnedVarlena<String>, paused_at: Timestamp } by { by_id = c"account_pkey" });
 table!(ProfileTable = c"profile" { needs_verified_domain: bool } by { by_name = c"profile_pkey" });
-table!(DomainTable = c"domain" { id: i64, name: String, verified_at: Instant }
+table!(DomainTable = c"domain" { id: i64, name: String, verified_at: Timestamp }
     by { by_id = c"domain_pkey", by_name = c"domain_account_id_name_key" });
 
-impl Tables {
+impl Catalog {
     /// As they are now. Most calls only look whether they are still the same, so only what can fail is wrapped for it.
-    pub fn now() -> Rc<Self> {
+    pub fn current() -> Rc<Self> {
         thread_local! {
-            static FOUND: RefCell<Option<(Rc<Tables>, RelationMark)>> = const { RefCell::new(None) };
+            static FOUND: RefCell<Option<(Rc<Catalog>, RelationStamp)>> = const { RefCell::new(None) };
         }
         FOUND.with_borrow_mut(|found| match found {
-            Some((tables, mark)) if *mark == RelationMark::now() => Rc::clone(tables),
+            Some((tables, stamp)) if *stamp == RelationStamp::now() => Rc::clone(tables),
             _ => {
-                let (tables, mark) = answer(|| Ok(invalidation::watch(Self::find, Self::relations)));
+                let (tables, stamp) = guarded(|| Ok(invalidation::watch(Self::find, Self::relations)));
                 let tables = Rc::new(tables);
-                *found = Some((Rc::clone(&tables), mark));
+                *found = Some((Rc::clone(&tables), stamp));
                 tables
             }
         })
@@ -94,14 +94,14 @@ impl Tables {
         /// How often what was found is given up because something changed meanwhile.
         const TIMES: usize = 10;
         for _ in 0..TIMES {
-            let tables = Self::now();
+            let tables = Self::current();
             if invalidation::changes_never_cease() {
                 break;
             }
-            let mark = RelationMark::now();
+            let stamp = RelationStamp::now();
             let (table, index) = select(&tables);
             // Without a table the extension is gone, or there again: finding it says which.
-            if let Some(table) = IndexedTable::open(table, index, || mark == RelationMark::now()) {
+            if let Some(table) = IndexedTable::open(table, index, || stamp == RelationStamp::now()) {
                 return (tables, table);
             }
         }
@@ -110,7 +110,7 @@ impl Tables {
 
     /// The same where messages about changes never cease: while the table is locked, nobody changes what is found of it.
     fn open_under_lock(select: impl Fn(&Self) -> (pg_sys::Oid, pg_sys::Oid)) -> (Rc<Self>, IndexedTable) {
-        let mut known = Self::now();
+        let mut known = Self::current();
         loop {
             let (table, _) = select(&known);
             let _locked = Table::open(table);

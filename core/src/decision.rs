@@ -2,10 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use smallvec::SmallVec;
-
-use crate::grant::Grants;
 use crate::scope::Scope;
+use crate::scope::access::{Access, AccessRows};
 
 /// Microseconds since 2000-01-01 00:00 UTC: PostgreSQL's `timestamptz`. `i64::MAX` is its `infinity`.
 pub type Micros = i64;
@@ -56,7 +54,7 @@ impl Code {
 
 /// What is known about a token at the moment of the question.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TokenFacts {
+pub struct TokenRights {
     /// The token or its account is paused.
     pub paused: bool,
     pub expires_at: Option<Micros>,
@@ -64,7 +62,7 @@ pub struct TokenFacts {
     access: AccessRows,
 }
 
-impl TokenFacts {
+impl TokenRights {
     pub fn new(paused: bool, expires_at: Option<Micros>, mut access: AccessRows) -> Self {
         access.sort_by_key(|access| access.domain_id);
         // Most often the same is granted for each domain.
@@ -76,13 +74,13 @@ impl TokenFacts {
         Self { paused, expires_at, access }
     }
 
-    /// How many bytes it takes beside itself, where each piece takes `piece` more than what is in it.
-    pub fn heap_size(&self, piece: usize) -> usize {
+    /// How many bytes it takes beside itself, where each alloc_overhead takes `alloc_overhead` more than what is in it.
+    pub fn heap_size(&self, alloc_overhead: usize) -> usize {
         let own = |(place, access): (usize, &Access)| {
             let shared = place > 0 && access.scopes.is_shared_with(&self.access[place - 1].scopes);
-            if shared { 0 } else { access.scopes.heap_size(piece) }
+            if shared { 0 } else { access.scopes.heap_size(alloc_overhead) }
         };
-        let rows = if self.access.spilled() { piece + size_of_val(&*self.access) } else { 0 };
+        let rows = if self.access.spilled() { alloc_overhead + size_of_val(&*self.access) } else { 0 };
         rows + self.access.iter().enumerate().map(own).sum::<usize>()
     }
 
@@ -92,57 +90,36 @@ impl TokenFacts {
     }
 
     /// The rows that apply to a question about `domain`. There can be a thousand for other domains.
-    fn access_to(&self, domain: Domain) -> impl Iterator<Item = &Access> {
+    fn access_to(&self, domain: DomainQuery) -> impl Iterator<Item = &Access> {
         let rows_of = |id: Option<i64>| {
             let rows = &self.access[self.access.partition_point(|access| access.domain_id < id)..];
             &rows[..rows.partition_point(|access| access.domain_id == id)]
         };
         let (everywhere, there) = match domain {
-            Domain::Unnamed => (rows_of(None), &[][..]),
-            Domain::Known(id) => (rows_of(None), rows_of(Some(id))),
-            Domain::Unusable => (&[][..], &[][..]),
+            DomainQuery::AccountWide => (rows_of(None), &[][..]),
+            DomainQuery::Id(id) => (rows_of(None), rows_of(Some(id))),
+            DomainQuery::Unusable => (&[][..], &[][..]),
         };
         everywhere.iter().chain(there)
     }
 }
 
-/// The rows of a token's access. Most tokens have one.
-pub type AccessRows = SmallVec<[Access; 1]>;
-
-/// One row of a token's access.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Access {
-    /// The domain, or `None` for every domain of the account and account-wide operations.
-    pub domain_id: Option<i64>,
-    pub scopes: Grants,
-}
-
-impl Access {
-    pub fn new<T: AsRef<str>>(domain_id: Option<i64>, scopes: impl IntoIterator<Item = T>) -> Self {
-        Self { domain_id, scopes: scopes.into_iter().collect() }
-    }
-
-    fn grants(&self, asked: &Scope<'_>) -> bool {
-        self.scopes.iter().any(|grant| grant.covers(asked))
-    }
-}
-
 /// Which domain a question is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Domain {
+pub enum DomainQuery {
     /// None was given.
-    Unnamed,
+    AccountWide,
     /// One of the token's account, usable under the account's profile.
-    Known(i64),
+    Id(i64),
     /// Unknown, of another account, or unverified where that matters: the three answer alike.
     Unusable,
 }
 
-impl Domain {
+impl DomainQuery {
     pub fn id(self) -> Option<i64> {
         match self {
-            Domain::Known(id) => Some(id),
-            Domain::Unnamed | Domain::Unusable => None,
+            DomainQuery::Id(id) => Some(id),
+            DomainQuery::AccountWide | DomainQuery::Unusable => None,
         }
     }
 }
@@ -151,14 +128,19 @@ impl Domain {
 ///
 /// Access rows add up, and there are no denials. A scope in the facts that does not follow the grammar grants nothing.
 /// The time is asked for only where it matters.
-pub fn decide(facts: &TokenFacts, scope: Option<&Scope<'_>>, domain: Domain, now: impl FnOnce() -> Micros) -> Code {
+pub fn decide(
+    facts: &TokenRights,
+    scope: Option<&Scope<'_>>,
+    domain: DomainQuery,
+    now: impl FnOnce() -> Micros,
+) -> Code {
     if facts.paused {
         return Code::Paused;
     }
     if facts.expires_at.is_some_and(|expiry| has_expired(Some(expiry), now())) {
         return Code::Expired;
     }
-    if scope.is_none() && domain == Domain::Unnamed {
+    if scope.is_none() && domain == DomainQuery::AccountWide {
         return Code::Ok;
     }
     let mut rows = facts.access_to(domain).peekable();
@@ -173,14 +155,14 @@ pub fn decide(facts: &TokenFacts, scope: Option<&Scope<'_>>, domain: Domain, now
 
 /// Where a token may do something.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Reach {
+pub struct AllowedDomains {
     /// On every domain of its account, and account-wide.
     pub everywhere: bool,
     /// On these domains.
     pub domains: BTreeSet<i64>,
 }
 
-impl Reach {
+impl AllowedDomains {
     /// Of `scope` under this access: what [`decide`] says about one domain at a time, for all of them at once.
     pub fn of(access: &[Access], scope: &Scope<'_>) -> Self {
         let granting = || access.iter().filter(|access| access.grants(scope));
@@ -190,11 +172,11 @@ impl Reach {
         }
     }
 
-    pub fn includes(&self, domain: Domain) -> bool {
+    pub fn includes(&self, domain: DomainQuery) -> bool {
         match domain {
-            Domain::Unusable => false,
-            Domain::Unnamed => self.everywhere,
-            Domain::Known(id) => self.everywhere || self.domains.contains(&id),
+            DomainQuery::Unusable => false,
+            DomainQuery::AccountWide => self.everywhere,
+            DomainQuery::Id(id) => self.everywhere || self.domains.contains(&id),
         }
     }
 }
@@ -211,12 +193,12 @@ mod tests {
 
     const NOW: Micros = 1_000;
 
-    fn facts(access: &[(Option<i64>, &[&str])]) -> TokenFacts {
+    fn facts(access: &[(Option<i64>, &[&str])]) -> TokenRights {
         let access = access.iter().map(|(domain_id, scopes)| Access::new(*domain_id, scopes.iter().copied()));
-        TokenFacts::new(false, None, access.collect())
+        TokenRights::new(false, None, access.collect())
     }
 
-    fn decide(facts: &TokenFacts, scope: Option<&str>, domain: Domain) -> Code {
+    fn decide(facts: &TokenRights, scope: Option<&str>, domain: DomainQuery) -> Code {
         let scope = scope.map(|scope| Scope::parse_question(scope).unwrap());
         super::decide(facts, scope.as_ref(), domain, || NOW)
     }
@@ -230,15 +212,15 @@ mod tests {
 
     #[test]
     fn codes_are_decided_in_their_documented_order() {
-        let mut all_wrong = TokenFacts { paused: true, expires_at: Some(NOW), ..facts(&[(Some(1), &["a:read"])]) };
-        let ask = |facts: &TokenFacts, domain| decide(facts, Some("b:read"), domain);
-        assert_eq!(ask(&all_wrong, Domain::Known(2)), Code::Paused);
+        let mut all_wrong = TokenRights { paused: true, expires_at: Some(NOW), ..facts(&[(Some(1), &["a:read"])]) };
+        let ask = |facts: &TokenRights, domain| decide(facts, Some("b:read"), domain);
+        assert_eq!(ask(&all_wrong, DomainQuery::Id(2)), Code::Paused);
         all_wrong.paused = false;
-        assert_eq!(ask(&all_wrong, Domain::Known(2)), Code::Expired);
+        assert_eq!(ask(&all_wrong, DomainQuery::Id(2)), Code::Expired);
         all_wrong.expires_at = None;
-        assert_eq!(ask(&all_wrong, Domain::Known(2)), Code::DomainNotAllowed);
-        assert_eq!(ask(&all_wrong, Domain::Known(1)), Code::InsufficientScope);
-        assert_eq!(decide(&all_wrong, Some("a:read"), Domain::Known(1)), Code::Ok);
+        assert_eq!(ask(&all_wrong, DomainQuery::Id(2)), Code::DomainNotAllowed);
+        assert_eq!(ask(&all_wrong, DomainQuery::Id(1)), Code::InsufficientScope);
+        assert_eq!(decide(&all_wrong, Some("a:read"), DomainQuery::Id(1)), Code::Ok);
     }
 
     #[test]
@@ -252,44 +234,50 @@ mod tests {
 
     #[test]
     fn without_scope_and_domain_a_good_token_is_ok_whatever_its_access() {
-        assert_eq!(decide(&facts(&[]), None, Domain::Unnamed), Code::Ok);
+        assert_eq!(decide(&facts(&[]), None, DomainQuery::AccountWide), Code::Ok);
     }
 
     #[test]
     fn without_a_scope_any_access_to_the_domain_will_do() {
         let token = facts(&[(Some(1), &["a:read"])]);
-        assert_eq!(decide(&token, None, Domain::Known(1)), Code::Ok);
-        assert_eq!(decide(&token, None, Domain::Known(2)), Code::DomainNotAllowed);
+        assert_eq!(decide(&token, None, DomainQuery::Id(1)), Code::Ok);
+        assert_eq!(decide(&token, None, DomainQuery::Id(2)), Code::DomainNotAllowed);
     }
 
     #[test]
     fn an_account_wide_operation_takes_access_to_every_domain() {
-        assert_eq!(decide(&facts(&[(Some(1), &["*"])]), Some("a:read"), Domain::Unnamed), Code::DomainNotAllowed);
-        assert_eq!(decide(&facts(&[(None, &["*"])]), Some("a:read"), Domain::Unnamed), Code::Ok);
-        assert_eq!(decide(&facts(&[(None, &["b:full"])]), Some("a:read"), Domain::Unnamed), Code::InsufficientScope);
+        assert_eq!(
+            decide(&facts(&[(Some(1), &["*"])]), Some("a:read"), DomainQuery::AccountWide),
+            Code::DomainNotAllowed
+        );
+        assert_eq!(decide(&facts(&[(None, &["*"])]), Some("a:read"), DomainQuery::AccountWide), Code::Ok);
+        assert_eq!(
+            decide(&facts(&[(None, &["b:full"])]), Some("a:read"), DomainQuery::AccountWide),
+            Code::InsufficientScope
+        );
     }
 
     #[test]
     fn several_access_rows_add_up() {
         let token = facts(&[(Some(1), &["a:read"]), (None, &["b:read"]), (Some(2), &["c:full"])]);
-        assert_eq!(decide(&token, Some("a:read"), Domain::Known(1)), Code::Ok);
-        assert_eq!(decide(&token, Some("b:read"), Domain::Known(1)), Code::Ok);
-        assert_eq!(decide(&token, Some("b:read"), Domain::Known(3)), Code::Ok);
-        assert_eq!(decide(&token, Some("c:read"), Domain::Known(1)), Code::InsufficientScope);
-        assert_eq!(decide(&token, Some("c:read"), Domain::Known(2)), Code::Ok);
+        assert_eq!(decide(&token, Some("a:read"), DomainQuery::Id(1)), Code::Ok);
+        assert_eq!(decide(&token, Some("b:read"), DomainQuery::Id(1)), Code::Ok);
+        assert_eq!(decide(&token, Some("b:read"), DomainQuery::Id(3)), Code::Ok);
+        assert_eq!(decide(&token, Some("c:read"), DomainQuery::Id(1)), Code::InsufficientScope);
+        assert_eq!(decide(&token, Some("c:read"), DomainQuery::Id(2)), Code::Ok);
     }
 
     #[test]
     fn an_unusable_domain_is_refused_even_with_access_to_every_domain() {
         let token = facts(&[(None, &["*"])]);
-        assert_eq!(decide(&token, Some("a:read"), Domain::Unusable), Code::DomainNotAllowed);
-        assert_eq!(decide(&token, None, Domain::Unusable), Code::DomainNotAllowed);
+        assert_eq!(decide(&token, Some("a:read"), DomainQuery::Unusable), Code::DomainNotAllowed);
+        assert_eq!(decide(&token, None, DomainQuery::Unusable), Code::DomainNotAllowed);
     }
 
     #[test]
     fn a_scope_outside_the_grammar_grants_nothing() {
         let token = facts(&[(None, &["", "**", "A:B", "a"])]);
-        assert_eq!(decide(&token, Some("a:read"), Domain::Unnamed), Code::InsufficientScope);
+        assert_eq!(decide(&token, Some("a:read"), DomainQuery::AccountWide), Code::InsufficientScope);
     }
 
     #[test]
@@ -301,7 +289,7 @@ mod tests {
         assert_eq!(same - two, 998 * size_of::<Access>());
         let different = facts(&[(Some(1), &[&long]), (Some(2), &[&other])]);
         assert_eq!(different.heap_size(24) - two, 24 + long.len() + 5);
-        assert_eq!(decide(&facts(&many), Some(&long), Domain::Known(1000)), Code::Ok);
+        assert_eq!(decide(&facts(&many), Some(&long), DomainQuery::Id(1000)), Code::Ok);
     }
 
     #[test]
@@ -312,14 +300,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_reach_of_a_scope_is_where_its_verdict_is_ok(
+        fn the_reach_of_a_scope_is_where_its_decision_is_ok(
             rows in prop::collection::vec((prop::option::of(1..4i64), prop::sample::subsequence(vec!["a:x", "a:full", "a.b:y", "*:x", "*"], 1..3)), 0..5),
             scope in prop::sample::select(vec!["a:x", "a:y", "a:full", "a.b:x", "b:x", "b:full"]),
         ) {
             let access = rows.iter().map(|(domain_id, scopes)| Access::new(*domain_id, scopes.iter().copied()));
-            let facts = TokenFacts::new(false, None, access.collect());
-            let reach = Reach::of(facts.access(), &Scope::parse_question(scope).unwrap());
-            for domain in [Domain::Unnamed, Domain::Unusable, Domain::Known(1), Domain::Known(2), Domain::Known(9)] {
+            let facts = TokenRights::new(false, None, access.collect());
+            let reach = AllowedDomains::of(facts.access(), &Scope::parse_question(scope).unwrap());
+            for domain in [DomainQuery::AccountWide, DomainQuery::Unusable, DomainQuery::Id(1), DomainQuery::Id(2), DomainQuery::Id(9)] {
                 prop_assert_eq!(reach.includes(domain), decide(&facts, Some(scope), domain) == Code::Ok);
             }
         }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::scope::Scope;
-use crate::verdict::Access;
+use crate::scope::access::Access;
 
 /// Returns true if and only if every question that `other` answers with ok is answered with ok by `held`, for tokens of one
 /// account.
@@ -66,7 +66,7 @@ impl<'a> ScopeSet<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verdict::{self, Code, Domain, TokenFacts};
+    use crate::decision::{self, Code, DomainQuery, TokenRights};
     use proptest::prelude::*;
 
     fn covers(held: &[Access], other: &[Access]) -> bool {
@@ -123,9 +123,9 @@ mod tests {
         )
     }
 
-    fn may(access: &[Access], question: &Scope<'_>, domain: Domain) -> bool {
-        let facts = TokenFacts::new(false, None, access.into());
-        verdict::decide(&facts, Some(question), domain, || 0) == Code::Ok
+    fn may(access: &[Access], question: &Scope<'_>, domain: DomainQuery) -> bool {
+        let facts = TokenRights::new(false, None, access.into());
+        decision::decide(&facts, Some(question), domain, || 0) == Code::Ok
     }
 
     #[test]
@@ -156,7 +156,7 @@ mod tests {
             // "z" and domain 9 stand for all that no grant here names.
             let questions = ["a:x", "a:y", "a:z", "a:full", "a.b:x", "a.b:y", "a.b:z", "a.b:full", "a.z:x", "a.z:y", "a.z:full",
                              "b:x", "b:y", "b:z", "b:full", "z:x", "z:y", "z:z", "z:full"];
-            let domains = [Domain::Unnamed, Domain::Known(1), Domain::Known(2), Domain::Known(9)];
+            let domains = [DomainQuery::AccountWide, DomainQuery::Id(1), DomainQuery::Id(2), DomainQuery::Id(9)];
             let may_all = questions.iter().all(|question| {
                 let question = Scope::parse_question(question).unwrap();
                 domains.iter().all(|domain| !may(&b, &question, *domain) || may(&a, &question, *domain))
