@@ -9,10 +9,10 @@ use token_auth_core::name;
 use token_auth_core::scope::{self, Scope};
 
 use crate::error::{Error, MAX_METADATA, MAX_SCOPES, excerpt};
-use crate::profile::Profile;
-use crate::store::server;
-use crate::store::spi::Query;
-use crate::store::value::{Jsonb, Timestamp};
+use crate::model::profile::Profile;
+use crate::pg::datum::{Jsonb, Timestamp};
+use crate::pg::server;
+use crate::pg::spi::Query;
 
 /// A text argument as it comes.
 pub type Text<'a> = Option<&'a [u8]>;

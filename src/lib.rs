@@ -6,35 +6,17 @@
 
 #![deny(unsafe_code)]
 
-mod access;
-mod account;
-mod announce;
 mod arguments;
-mod cache;
-mod catalog;
-mod checks;
-mod domain;
-mod erase;
 mod error;
-mod facts;
-mod health;
+mod guc;
 mod install;
-mod issue;
-mod last_token;
+mod manage;
+mod model;
 mod permission;
-mod profile;
-mod protect;
-mod reset;
-mod roles;
-mod schema;
-mod sealing;
-mod session;
-mod session_token;
-mod settings;
 #[allow(unsafe_code, reason = "the one folder where unsafe code lives")]
-mod store;
-mod sweep;
-mod token;
+mod pg;
+mod session;
+mod triggers;
 mod verify;
 mod worker;
 
@@ -43,11 +25,11 @@ pgrx::pg_module_magic!(name, version);
 /// Called once by PostgreSQL when it loads the library: in the postmaster when it is preloaded, else in a backend.
 #[pgrx::pg_guard]
 pub extern "C-unwind" fn _PG_init() {
-    store::fault::report_no_backtraces();
-    settings::define();
-    store::error_detail::hide_from_now_on();
-    store::invalidation::register_callbacks();
-    if store::server::is_preloading() && !store::server::is_being_upgraded() {
+    pg::raise::report_no_backtraces();
+    guc::define();
+    pg::log_hook::hide_from_now_on();
+    pg::inval::register_callbacks();
+    if pg::server::is_preloading() && !pg::server::is_being_upgraded() {
         worker::register();
     }
 }

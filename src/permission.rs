@@ -15,17 +15,17 @@ use token_auth_core::scope::Scope;
 use token_auth_core::scope::access::Access;
 use token_auth_core::scope::coverage;
 
-use crate::access;
-use crate::account::Account;
 use crate::arguments::check_name;
 use crate::error::{Error, MissingRight};
-use crate::facts::TokenState;
-use crate::settings;
-use crate::store::identity::{self, Identity};
-use crate::store::server;
-use crate::store::snapshot::FreshSnapshot;
-use crate::store::spi::Query;
+use crate::guc;
+use crate::manage::access;
+use crate::manage::account::Account;
+use crate::pg::protected_guc::{self, Identity};
+use crate::pg::server;
+use crate::pg::snapshot::FreshSnapshot;
+use crate::pg::spi::Query;
 use crate::verify;
+use crate::verify::reader::TokenState;
 
 /// What a call is about to do.
 pub enum Action {
@@ -74,7 +74,7 @@ pub fn check_knows_domain(domain_id: Option<i64>) -> Result<(), Error> {
 /// Whether whoever is calling may do what concerns more than one account, or one that does not exist yet: a token may
 /// not. `what` completes "may not …".
 pub fn check_all_accounts(what: &'static str) -> Result<(), Error> {
-    match identity::current_identity() {
+    match protected_guc::current_identity() {
         Some(Identity { token_id, .. }) => Err(Error::NotForTokens { token_id, what }),
         None => Ok(()),
     }
@@ -87,7 +87,7 @@ pub fn only_account() -> Result<Option<i64>, Error> {
 
 /// Who is acting, for `created_by`: the token, or the actor.
 pub fn creator() -> Result<String, Error> {
-    match identity::current_identity() {
+    match protected_guc::current_identity() {
         Some(Identity { token_id, .. }) => Ok(format!("token {token_id}")),
         None => actor(),
     }
@@ -95,7 +95,7 @@ pub fn creator() -> Result<String, Error> {
 
 /// `token_auth.actor`, or the session's user where that is empty.
 fn actor() -> Result<String, Error> {
-    let (actor, what) = match settings::actor() {
+    let (actor, what) = match guc::actor() {
         Some(actor) => (actor, "token_auth.actor"),
         None => (server::session_user(), "session_user"),
     };
@@ -139,7 +139,7 @@ impl Caller {
     /// `None` where nobody is authenticated. A token that is no longer good is an error: what it had been let do must not
     /// be done as somebody else now.
     fn of_transaction() -> Result<Option<Self>, Error> {
-        let Some(identity) = identity::current_identity() else { return Ok(None) };
+        let Some(identity) = protected_guc::current_identity() else { return Ok(None) };
         verify::good_token(identity).map(|token| Some(Self(token))).ok_or(Error::CallerNotGood(identity.token_id))
     }
 

@@ -1,0 +1,165 @@
+//! Whether everything that the extension depends on is as it should be, for people and for monitoring.
+
+use pgrx::iter::TableIterator;
+use pgrx::{name, pg_extern};
+
+use crate::error::{Error, guarded};
+use crate::model::roles::{self, OWNER, WORKER};
+use crate::pg::snapshot::FreshSnapshot;
+use crate::pg::spi::Query;
+use crate::pg::{server, shmem};
+use crate::worker;
+
+/// Returns a row `(name, ok, detail, hint)` for each check.
+#[pg_extern(sql = false)]
+fn health()
+-> TableIterator<'static, (name!(name, String), name!(ok, bool), name!(detail, String), name!(hint, Option<String>))> {
+    let checks = guarded(|| {
+        Ok::<_, Error>([
+            preloaded(),
+            launcher(),
+            role("owner_role", OWNER),
+            role("worker_role", WORKER),
+            owner(),
+            triggers(),
+            foreign_keys(),
+        ])
+    });
+    let row =
+        |check: Check| (check.name.to_string(), check.hint.is_none(), check.detail, check.hint.map(str::to_string));
+    TableIterator::new(checks.map(row))
+}
+
+/// What a statement finds that should not be. It only reads, so it works on a standby.
+fn found(statement: &Query) -> Option<String> {
+    let rows = statement.rows_with(&FreshSnapshot::take(), &[OWNER.into()], |row| row.get::<String>(1));
+    rows.into_iter().next().flatten()
+}
+
+struct Check {
+    name: &'static str,
+    detail: String,
+    /// What to do; `None` where all is well.
+    hint: Option<&'static str>,
+}
+
+impl Check {
+    fn good(name: &'static str, detail: impl Into<String>) -> Self {
+        Self { name, detail: detail.into(), hint: None }
+    }
+
+    fn bad(name: &'static str, detail: impl Into<String>, hint: &'static str) -> Self {
+        Self { name, detail: detail.into(), hint: Some(hint) }
+    }
+}
+
+fn preloaded() -> Check {
+    if worker::is_registered() {
+        Check::good("preloaded", "the library is preloaded")
+    } else {
+        let hint = "Set shared_preload_libraries = 'token_auth' and restart the server.";
+        Check::bad("preloaded", "the library is not preloaded", hint)
+    }
+}
+
+fn launcher() -> Check {
+    const NAME: &str = "worker";
+    if !worker::is_registered() {
+        let hint = "Preload the library, or call token_auth.sweep() from time to time.";
+        return Check::bad(NAME, "no worker removes expired tokens", hint);
+    }
+    if server::is_in_recovery() {
+        return Check::good(NAME, "this is a standby: its worker begins when it is promoted");
+    }
+    if shmem::launcher_runs() {
+        return Check::good(NAME, "the launcher runs");
+    }
+    let detail = format!("no launcher runs (max_worker_processes is {})", server::max_worker_processes());
+    Check::bad(NAME, detail, "Raise max_worker_processes and restart the server; look into its log for \"token_auth\".")
+}
+
+fn role(name: &'static str, role: &'static str) -> Check {
+    if server::role(role).is_none() {
+        let hint = "Create it: CREATE ROLE with that name, NOLOGIN, and no other attribute.";
+        return Check::bad(name, format!("the role {role} does not exist"), hint);
+    }
+    match roles::surplus(role) {
+        None => Check::good(name, format!("{role} has no attribute and no membership")),
+        Some(what) => {
+            let hint = "Take them away (REVOKE, ALTER ROLE): who has the rights of this role has all tokens, or the worker's errands.";
+            Check::bad(name, format!("{role} has {what}"), hint)
+        }
+    }
+}
+
+fn owner() -> Check {
+    static OTHERS: Query = Query::as_caller(
+        "SELECT pg_catalog.string_agg(pg_catalog.format('%s of %I', c.oid::regclass, r.rolname), ', ' ORDER BY c.relname)
+           FROM pg_catalog.pg_class c
+           JOIN pg_catalog.pg_roles r ON r.oid = c.relowner
+          WHERE c.relnamespace = 'token_auth'::regnamespace
+            AND c.relkind IN ('r', 'v', 'S')
+            AND r.rolname <> $1::name",
+    );
+    match found(&OTHERS) {
+        None => Check::good("owner", format!("all tables belong to {OWNER}")),
+        Some(others) => {
+            let hint = "Give them back: ALTER TABLE ... OWNER TO token_auth_owner. What runs as their owner has that owner's rights.";
+            Check::bad("owner", others, hint)
+        }
+    }
+}
+
+/// Triggers on our tables that run code of a role which is neither a superuser nor our own.
+fn triggers() -> Check {
+    static TRIGGERS: Query = Query::as_caller(
+        "SELECT pg_catalog.string_agg(
+                    pg_catalog.format('%I on %s runs a function of %I', t.tgname, t.tgrelid::regclass, r.rolname),
+                    ', ' ORDER BY t.tgrelid::regclass::text, t.tgname)
+           FROM pg_catalog.pg_trigger t
+           JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
+           JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
+           JOIN pg_catalog.pg_roles r ON r.oid = p.proowner
+          WHERE c.relnamespace = 'token_auth'::regnamespace
+            AND NOT t.tgisinternal
+            AND NOT r.rolsuper
+            AND r.rolname <> $1::name",
+    );
+    match found(&TRIGGERS) {
+        None => Check::good("triggers", "no trigger on the tables runs code of another role"),
+        Some(found) => Check::bad(
+            "triggers",
+            found,
+            "Such code runs as token_auth_owner, or as whoever changes a row; where a superuser does so by hand, as a superuser. \
+             Drop the trigger, or give its function to a role that may do all this.",
+        ),
+    }
+}
+
+/// Foreign keys to our tables from columns of types of a role which is neither a superuser nor our own: who owns a type makes
+/// its casts, and those run as the owner of our tables.
+fn foreign_keys() -> Check {
+    static KEYS: Query = Query::as_caller(
+        "SELECT pg_catalog.string_agg(
+                    pg_catalog.format('%I on %s with a type of %I', k.conname, k.conrelid::regclass, r.rolname),
+                    ', ' ORDER BY k.conrelid::regclass::text, k.conname)
+           FROM pg_catalog.pg_constraint k
+           JOIN pg_catalog.pg_class ours ON ours.oid = k.confrelid
+           JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = ANY (k.conkey)
+           JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+           JOIN pg_catalog.pg_roles r ON r.oid = t.typowner
+          WHERE k.contype = 'f'
+            AND ours.relnamespace = 'token_auth'::regnamespace
+            AND NOT r.rolsuper
+            AND r.rolname <> $1::name",
+    );
+    match found(&KEYS) {
+        None => Check::good("foreign_keys", "no foreign key to the tables has a type of another role"),
+        Some(found) => Check::bad(
+            "foreign_keys",
+            found,
+            "A cast of such a type runs as token_auth_owner, and as a superuser where a superuser changes rows by hand. Give the \
+             columns a type of PostgreSQL's own.",
+        ),
+    }
+}

@@ -1,0 +1,82 @@
+//! Making a token: the one place where a secret comes into being, and where a token's row is written.
+
+use rand::TryRng as _;
+use rand::rngs::SysRng;
+use token_auth_core::scope::access::Access;
+use token_auth_core::{name, secret};
+
+use crate::error::Error;
+use crate::manage::account::Account;
+use crate::manage::reveal;
+use crate::permission;
+use crate::pg::datum::{Jsonb, Timestamp};
+use crate::pg::spi::Query;
+
+/// A token to make.
+pub struct NewToken<'a> {
+    pub account: &'a Account,
+    pub home: Option<i64>,
+    pub name: TokenName<'a>,
+    pub expires_at: Option<Timestamp>,
+    pub metadata: Jsonb,
+    pub access: &'a [Access],
+}
+
+/// Where a token's name comes from. Two of the three have the token's id in them.
+pub enum TokenName<'a> {
+    Given(&'a str),
+    OfDomain(&'a str),
+    AfterReset { name: &'a str, id: i64 },
+}
+
+/// A token that was made. The secret is nowhere else.
+pub struct Issued {
+    pub id: i64,
+    pub name: String,
+    pub secret: String,
+    pub hint: String,
+    pub expires_at: Option<Timestamp>,
+}
+
+impl NewToken<'_> {
+    pub fn issue(self) -> Result<Issued, Error> {
+        static NEXT_ID: Query = Query::new("SELECT pg_catalog.nextval('token_auth.token_id_seq')");
+        static INSERT: Query = Query::new(
+            "INSERT INTO token_auth.token
+                    (id, account_id, domain_id, name, digest, hint, sealed, expires_at, created_by, metadata)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        );
+        static GIVE: Query = Query::new(
+            "INSERT INTO token_auth.token_access (account_id, token_id, domain_id, scopes) VALUES ($1, $2, $3, $4)",
+        );
+        let profile = &self.account.profile;
+        let id: i64 = NEXT_ID.row(&[], |row| row.get_not_null(1)).expect("a sequence has a next value");
+        let name = match self.name {
+            TokenName::Given(name) => name.to_string(),
+            TokenName::OfDomain(domain) => name::of_domain_token(domain, id),
+            TokenName::AfterReset { name, id: old_id } => name::after_reset(name, old_id, id),
+        };
+        let secret = secret::generate(&profile.secret_prefix, |bytes| SysRng.try_fill_bytes(bytes))
+            .map_err(|error| Error::NoRandomness(error.to_string()))?;
+        let hint = secret::hint(&secret);
+        let digest = secret::digest(secret.as_bytes());
+        let sealed = reveal::seal(profile, id, &digest, &secret)?;
+        INSERT.execute(&[
+            id.into(),
+            self.account.id.into(),
+            self.home.into(),
+            name.as_str().into(),
+            digest.as_slice().into(),
+            hint.as_str().into(),
+            sealed.into(),
+            self.expires_at.into(),
+            permission::creator()?.into(),
+            self.metadata.into(),
+        ]);
+        for access in self.access {
+            let scopes: Vec<&str> = access.scopes.iter().map(|grant| grant.text()).collect();
+            GIVE.execute(&[self.account.id.into(), id.into(), access.domain_id.into(), scopes.into()]);
+        }
+        Ok(Issued { id, name, secret, hint, expires_at: self.expires_at })
+    }
+}
