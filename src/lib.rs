@@ -1,8 +1,7 @@
 //! API tokens inside a PostgreSQL database: issue, verify, scope, pause, reset and revoke them in SQL.
 //!
-//! What users see is in the README; the SQL objects are in `sql/`, one file a subject, and each function there names
-//! the Rust function behind it, which lives in the module of the same capability. The rules that know no database
-//! (scopes, secrets, names, the verdict) are the crate `token_auth_core`.
+//! A folder is a layer, and imports run downward only: see ARCHITECTURE.md. The SQL objects are in `sql/`, and each SQL
+//! function names the Rust function behind it. Everything that needs no PostgreSQL is in the crate `token_auth_core`.
 
 #![deny(unsafe_code)]
 
@@ -13,7 +12,7 @@ mod install;
 mod manage;
 mod model;
 mod permission;
-#[allow(unsafe_code, reason = "the one folder where unsafe code lives")]
+#[allow(unsafe_code, reason = "the only folder with unsafe code")]
 mod pg;
 mod session;
 mod triggers;
@@ -22,14 +21,16 @@ mod worker;
 
 pgrx::pg_module_magic!(name, version);
 
-/// Called once by PostgreSQL when it loads the library: in the postmaster when it is preloaded, else in a backend.
+/// Is called by PostgreSQL when it loads the library: in the postmaster if it is preloaded, otherwise in a session.
 #[pgrx::pg_guard]
 pub extern "C-unwind" fn _PG_init() {
-    pg::raise::report_no_backtraces();
+    pg::raise::hide_backtraces();
     guc::define();
-    pg::log_hook::hide_from_now_on();
+    session::identity::define();
+    pg::guc::reserve_prefix(c"token_auth");
+    pg::log_hook::install();
     pg::inval::register_callbacks();
-    if pg::server::is_preloading() && !pg::server::is_being_upgraded() {
+    if pg::extension::is_preloading() && !pg::extension::is_binary_upgrade() {
         worker::register();
     }
 }

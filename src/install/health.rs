@@ -1,16 +1,16 @@
-//! Whether everything that the extension depends on is as it should be, for people and for monitoring.
+//! The health of an installation: whether everything that the extension depends on is as it should be.
 
 use pgrx::iter::TableIterator;
 use pgrx::{name, pg_extern};
 
 use crate::error::{Error, guarded};
 use crate::model::roles::{self, OWNER, WORKER};
-use crate::pg::snapshot::FreshSnapshot;
+use crate::pg::extension;
+use crate::pg::snapshot::CurrentSnapshot;
 use crate::pg::spi::Query;
-use crate::pg::{server, shmem};
 use crate::worker;
 
-/// Returns a row `(name, ok, detail, hint)` for each check.
+/// Returns one row `(name, ok, detail, hint)` for each check.
 #[pg_extern(sql = false)]
 fn health()
 -> TableIterator<'static, (name!(name, String), name!(ok, bool), name!(detail, String), name!(hint, Option<String>))> {
@@ -30,16 +30,16 @@ fn health()
     TableIterator::new(checks.map(row))
 }
 
-/// What a statement finds that should not be. It only reads, so it works on a standby.
-fn found(statement: &Query) -> Option<String> {
-    let rows = statement.rows_with(&FreshSnapshot::take(), &[OWNER.into()], |row| row.get::<String>(1));
+/// Returns what a query finds that should not be there. It only reads, so it works on a standby.
+fn find(query: &Query) -> Option<String> {
+    let rows = query.rows_with(&CurrentSnapshot::take(), &[OWNER.into()], |row| row.get::<String>(1));
     rows.into_iter().next().flatten()
 }
 
 struct Check {
     name: &'static str,
     detail: String,
-    /// What to do; `None` where all is well.
+    /// What to do. `None` if nothing is wrong.
     hint: Option<&'static str>,
 }
 
@@ -68,25 +68,26 @@ fn launcher() -> Check {
         let hint = "Preload the library, or call token_auth.sweep() from time to time.";
         return Check::bad(NAME, "no worker removes expired tokens", hint);
     }
-    if server::is_in_recovery() {
+    if extension::is_in_recovery() {
         return Check::good(NAME, "this is a standby: its worker begins when it is promoted");
     }
-    if shmem::launcher_runs() {
+    if worker::is_running() {
         return Check::good(NAME, "the launcher runs");
     }
-    let detail = format!("no launcher runs (max_worker_processes is {})", server::max_worker_processes());
+    let detail = format!("no launcher runs (max_worker_processes is {})", extension::max_worker_processes());
     Check::bad(NAME, detail, "Raise max_worker_processes and restart the server; look into its log for \"token_auth\".")
 }
 
 fn role(name: &'static str, role: &'static str) -> Check {
-    if server::role(role).is_none() {
+    if extension::role(role).is_none() {
         let hint = "Create it: CREATE ROLE with that name, NOLOGIN, and no other attribute.";
         return Check::bad(name, format!("the role {role} does not exist"), hint);
     }
     match roles::surplus(role) {
         None => Check::good(name, format!("{role} has no attribute and no membership")),
         Some(what) => {
-            let hint = "Take them away (REVOKE, ALTER ROLE): who has the rights of this role has all tokens, or the worker's errands.";
+            let hint =
+                "Revoke them (REVOKE, ALTER ROLE): a member of this role can use all tokens, or act for the worker.";
             Check::bad(name, format!("{role} has {what}"), hint)
         }
     }
@@ -101,7 +102,7 @@ fn owner() -> Check {
             AND c.relkind IN ('r', 'v', 'S')
             AND r.rolname <> $1::name",
     );
-    match found(&OTHERS) {
+    match find(&OTHERS) {
         None => Check::good("owner", format!("all tables belong to {OWNER}")),
         Some(others) => {
             let hint = "Give them back: ALTER TABLE ... OWNER TO token_auth_owner. What runs as their owner has that owner's rights.";
@@ -110,7 +111,7 @@ fn owner() -> Check {
     }
 }
 
-/// Triggers on our tables that run code of a role which is neither a superuser nor our own.
+/// Checks for triggers on the tables whose function belongs to a role that is neither a superuser nor the tables' owner.
 fn triggers() -> Check {
     static TRIGGERS: Query = Query::as_caller(
         "SELECT pg_catalog.string_agg(
@@ -125,7 +126,7 @@ fn triggers() -> Check {
             AND NOT r.rolsuper
             AND r.rolname <> $1::name",
     );
-    match found(&TRIGGERS) {
+    match find(&TRIGGERS) {
         None => Check::good("triggers", "no trigger on the tables runs code of another role"),
         Some(found) => Check::bad(
             "triggers",
@@ -136,8 +137,8 @@ fn triggers() -> Check {
     }
 }
 
-/// Foreign keys to our tables from columns of types of a role which is neither a superuser nor our own: who owns a type makes
-/// its casts, and those run as the owner of our tables.
+/// Checks for foreign keys to the tables from columns whose type belongs to such a role: the owner of a type defines its
+/// casts, and these run as the owner of the tables.
 fn foreign_keys() -> Check {
     static KEYS: Query = Query::as_caller(
         "SELECT pg_catalog.string_agg(
@@ -153,7 +154,7 @@ fn foreign_keys() -> Check {
             AND NOT r.rolsuper
             AND r.rolname <> $1::name",
     );
-    match found(&KEYS) {
+    match find(&KEYS) {
         None => Check::good("foreign_keys", "no foreign key to the tables has a type of another role"),
         Some(found) => Check::bad(
             "foreign_keys",

@@ -1,4 +1,4 @@
-//! What the install script asks before it makes anything.
+//! CREATE EXTENSION: the SQL objects, the checks before they are created, and the health of an installation.
 
 mod checks;
 mod health;
@@ -6,31 +6,31 @@ mod schema;
 
 use pgrx::{pg_extern, warning};
 
-use crate::error::{Error, guarded};
+use crate::error::{EnvironmentError, guarded};
 use crate::model::roles;
-use crate::pg::{server, shmem};
+use crate::pg::extension;
 use crate::worker;
 
-/// Refuses a database whose encoding cannot carry what this library works with, and says so where no worker will run.
+/// Creates the roles. Refuses a database with an encoding that is not supported, and warns if no worker will run.
 #[pg_extern(sql = false)]
 fn check_database() {
     guarded(|| {
-        let encoding = server::encoding();
+        let encoding = extension::encoding();
         if !["UTF8", "SQL_ASCII"].contains(&encoding.as_str()) {
-            return Err(Error::Encoding(encoding));
+            return Err(EnvironmentError::Encoding(encoding).into());
         }
-        roles::make()?;
+        roles::create()?;
         if worker::is_registered() {
-            shmem::announce_installation();
+            worker::record_installation();
             if !worker::is_starting_or_running() {
                 warning!(
                     "no launcher of token_auth runs: no worker removes expired tokens; raise max_worker_processes, which is {}, \
                      and restart the server",
-                    server::max_worker_processes()
+                    extension::max_worker_processes()
                 );
             }
         } else {
-            // Not a notice: PostgreSQL shows nothing less than a warning while an extension script runs.
+            // Not a notice: PostgreSQL shows nothing below a warning while an extension script runs.
             warning!(
                 "token_auth is not in shared_preload_libraries: no worker removes expired tokens; \
                  call token_auth.sweep() from time to time"

@@ -1,18 +1,18 @@
-//! Making a token: the one place where a secret comes into being, and where a token's row is written.
+//! The creation of a token: the only place that makes a secret and writes the row of a new token.
 
 use rand::TryRng as _;
 use rand::rngs::SysRng;
 use token_auth_core::scope::access::Access;
 use token_auth_core::{name, secret};
 
-use crate::error::Error;
-use crate::manage::account::Account;
-use crate::manage::reveal;
+use super::keyring;
+use crate::error::{EnvironmentError, Error};
+use crate::model::account::Account;
 use crate::permission;
 use crate::pg::datum::{Jsonb, Timestamp};
 use crate::pg::spi::Query;
 
-/// A token to make.
+/// A token to create.
 pub struct NewToken<'a> {
     pub account: &'a Account,
     pub home: Option<i64>,
@@ -22,15 +22,15 @@ pub struct NewToken<'a> {
     pub access: &'a [Access],
 }
 
-/// Where a token's name comes from. Two of the three have the token's id in them.
+/// The source of a new token's name. All but a given name contain the token's id.
 pub enum TokenName<'a> {
     Given(&'a str),
     OfDomain(&'a str),
     AfterReset { name: &'a str, id: i64 },
 }
 
-/// A token that was made. The secret is nowhere else.
-pub struct Issued {
+/// A token that was created. The secret is nowhere else.
+pub struct IssuedToken {
     pub id: i64,
     pub name: String,
     pub secret: String,
@@ -39,14 +39,15 @@ pub struct Issued {
 }
 
 impl NewToken<'_> {
-    pub fn issue(self) -> Result<Issued, Error> {
+    /// Makes a secret, and inserts the token and its access.
+    pub fn issue(self) -> Result<IssuedToken, Error> {
         static NEXT_ID: Query = Query::new("SELECT pg_catalog.nextval('token_auth.token_id_seq')");
         static INSERT: Query = Query::new(
             "INSERT INTO token_auth.token
                     (id, account_id, domain_id, name, digest, hint, sealed, expires_at, created_by, metadata)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         );
-        static GIVE: Query = Query::new(
+        static INSERT_ACCESS: Query = Query::new(
             "INSERT INTO token_auth.token_access (account_id, token_id, domain_id, scopes) VALUES ($1, $2, $3, $4)",
         );
         let profile = &self.account.profile;
@@ -57,10 +58,10 @@ impl NewToken<'_> {
             TokenName::AfterReset { name, id: old_id } => name::after_reset(name, old_id, id),
         };
         let secret = secret::generate(&profile.secret_prefix, |bytes| SysRng.try_fill_bytes(bytes))
-            .map_err(|error| Error::NoRandomness(error.to_string()))?;
+            .map_err(|error| EnvironmentError::NoRandomness(error.to_string()))?;
         let hint = secret::hint(&secret);
         let digest = secret::digest(secret.as_bytes());
-        let sealed = reveal::seal(profile, id, &digest, &secret)?;
+        let sealed = keyring::seal(profile, id, &digest, &secret)?;
         INSERT.execute(&[
             id.into(),
             self.account.id.into(),
@@ -75,8 +76,8 @@ impl NewToken<'_> {
         ]);
         for access in self.access {
             let scopes: Vec<&str> = access.scopes.iter().map(|grant| grant.text()).collect();
-            GIVE.execute(&[self.account.id.into(), id.into(), access.domain_id.into(), scopes.into()]);
+            INSERT_ACCESS.execute(&[self.account.id.into(), id.into(), access.domain_id.into(), scopes.into()]);
         }
-        Ok(Issued { id, name, secret, hint, expires_at: self.expires_at })
+        Ok(IssuedToken { id, name, secret, hint, expires_at: self.expires_at })
     }
 }

@@ -1,10 +1,15 @@
 //! The functions that manage accounts, domains and tokens.
+//!
+//! Each resolves its [`target`], locks it, asks for permission, checks the profile's rules, and then changes it.
 
-pub mod access;
-pub mod account;
-pub mod domain;
-pub mod issue;
-pub mod reset;
-pub mod reveal;
+mod access;
+mod account;
+mod arguments;
+mod domain;
+mod issue;
+mod keyring;
+mod reset;
+mod reveal;
 pub mod sweep;
-pub mod token;
+mod target;
+mod token;

@@ -1,25 +1,21 @@
-//! Reset: a new token takes over, and the old one works until its grace ends.
+//! The reset of a token: a new token succeeds it, and the old secret stays valid until its grace ends.
 
 use pgrx::datum::{Interval, TimestampWithTimeZone};
 use pgrx::pg_extern;
+use token_auth_core::limits::MAX_GRACE;
 
-use crate::arguments;
-use crate::error::{Error, guarded};
-use crate::manage::access;
-use crate::manage::account::Account;
-use crate::manage::issue::{NewToken, TokenName};
-use crate::manage::token::Token;
-use crate::permission::{self, Action};
+use super::arguments;
+use super::issue::{NewToken, TokenName};
+use super::target::Target;
+use crate::error::{ArgumentError, guarded};
+use crate::model::token::Token;
+use crate::pg::clock;
 use crate::pg::datum::Timestamp;
-use crate::pg::server;
 use crate::pg::spi::Query;
 use crate::pg::tuple::Record;
 
-/// A century, in microseconds; what a profile's `reset_grace` is limited to is no longer.
-const LONGEST_GRACE: i64 = 36_525 * 24 * 3_600 * 1_000_000;
-
-/// `END_TIMESTAMP` (datatype/timestamp.h): the first instant of the year 294277, which `timestamptz` does not reach.
-const END_OF_TIME: i64 = 9_223_371_331_200_000_000;
+/// `END_TIMESTAMP` (datatype/timestamp.h): the start of the year 294277, which is out of the range of `timestamptz`.
+const END_TIMESTAMP: i64 = 9_223_371_331_200_000_000;
 
 /// Returns `(token_id, name, secret, hint, expires_at, previous_expires_at)`.
 #[pg_extern(sql = false)]
@@ -29,42 +25,28 @@ fn reset_token(
     expires_at: Option<TimestampWithTimeZone>,
     account_id: Option<i64>,
 ) -> Record<6> {
-    // The domains of the access that is copied: none of them goes meanwhile, and they come before the token.
-    static LOCK_DOMAINS: Query = Query::new(
-        "SELECT d.id
-           FROM token_auth.token_access x
-           JOIN token_auth.domain d ON d.id = x.domain_id
-          WHERE x.token_id = $1
-          ORDER BY d.id
-            FOR KEY SHARE OF d",
-    );
     static RETIRE: Query =
         Query::new("UPDATE token_auth.token SET replaced_at = $2, replaced_by = $3, expires_at = $4 WHERE id = $1");
     guarded(|| {
-        let (account, id) = Account::of_token(token_id, account_id)?;
-        Token::lock_home(id);
-        LOCK_DOMAINS.execute(&[id.into()]);
-        let old = Token::lock(id)?;
-        permission::check(&account, Action::ManageToken(id))?;
-        let profile = &account.profile;
+        let target = Target::token(token_id, account_id)?.lock_home().lock_access_domains().lock()?;
+        let mut target = target.authorize()?;
+        let access = target.take_access();
+        let (profile, old) = (&target.account.profile, &target.row);
         profile.check_can_reset()?;
         old.check_live()?;
 
-        let now = server::now();
-        let grace_end = server::add(now, grace.unwrap_or(profile.reset_grace))
-            .filter(|end| *end >= now && end.0 - now.0 <= LONGEST_GRACE)
-            .ok_or(Error::GraceNotPossible)?;
+        let now = clock::now();
+        let grace_end = clock::add(now, grace.unwrap_or(profile.reset_grace))
+            .filter(|end| *end >= now && end.0 - now.0 <= MAX_GRACE)
+            .ok_or(ArgumentError::ImpossibleGrace)?;
         let retires_at = old.expires_at.map_or(grace_end, |expiry| expiry.min(grace_end));
         let expires_at = match expires_at {
             Some(_) => arguments::expiry(expires_at, profile)?,
-            None => same_lifetime_again(&old, now),
+            None => expiry_of_successor(old, now),
         };
-
-        // Read now that nobody else changes it through a function, and the same that is copied is asked about.
-        let access = access::of_token(id);
-        permission::check_gives(&access)?;
+        // The successor's access needs no check: the caller may manage the old token, which has the same access.
         let successor = NewToken {
-            account: &account,
+            account: &target.account,
             home: old.home,
             name: TokenName::AfterReset { name: &old.name, id: old.id },
             expires_at,
@@ -72,7 +54,7 @@ fn reset_token(
             access: &access,
         };
         let new = successor.issue()?;
-        // The successor is there before the old one goes: the last token of a domain can be reset.
+        // The successor exists before the old token ends, so the last token of a domain can be reset.
         RETIRE.execute(&[old.id.into(), now.into(), new.id.into(), retires_at.into()]);
         Ok(Record([
             new.id.into(),
@@ -85,13 +67,15 @@ fn reset_token(
     })
 }
 
-/// As long from now as the old one was to live from its creation; never, where it never expires or where that is past
-/// the end of `timestamptz`. One that says it is yet to be created has no lifetime: its successor takes its expiry.
-fn same_lifetime_again(old: &Token, now: Timestamp) -> Option<Timestamp> {
+/// Returns the expiry of the successor: it lives as long as the old token was to live from its creation.
+///
+/// It never expires if the old token does not, or if the expiry would be out of the range of `timestamptz`. If the old token
+/// expires before its creation, the successor has the same expiry.
+fn expiry_of_successor(old: &Token, now: Timestamp) -> Option<Timestamp> {
     let expiry = old.expires_at.filter(|expiry| expiry.0 != i64::MAX)?;
     let lifetime = expiry.0.checked_sub(old.created_at.0)?;
     if lifetime <= 0 {
         return Some(expiry);
     }
-    now.0.checked_add(lifetime).filter(|expiry| *expiry < END_OF_TIME).map(Timestamp)
+    now.0.checked_add(lifetime).filter(|expiry| *expiry < END_TIMESTAMP).map(Timestamp)
 }

@@ -1,15 +1,17 @@
-//! The rules of a profile as the functions follow them, and the error that each of them causes. Some are read where
-//! SQL asks for them: `needs_verified_domain` by verification, `keeps_last_token` by the guard of the last token,
-//! `expired_retention` by the sweep, `admins_only` in `permission.rs`, and `can_reveal` also by the triggers that erase.
+//! Profiles: the rules that the functions follow, and the error of each rule.
+//!
+//! Some rules are read elsewhere: `needs_verified_domain` by verification, `keeps_last_token` by the guard of a domain's
+//! last token, `expired_retention` by the sweep, `admins_only` with the administrators (`account.rs`), and `can_reveal` also
+//! by the triggers that erase sealed copies.
 
 use pgrx::datum::Interval;
 use token_auth_core::scope::Scope;
 use token_auth_core::scope::catalog::{self, Resource};
 
-use crate::error::{Error, KnownScopes};
+use crate::error::{ArgumentError, Error, KnownScopes, NotFound, PermissionError, excerpt};
 use crate::pg::spi::{Query, ResultRow};
 
-/// A profile, as far as the functions ask for it.
+/// The rules of a profile.
 pub struct Profile {
     pub name: String,
     pub secret_prefix: String,
@@ -25,11 +27,11 @@ pub struct Profile {
     pub reset_grace: Interval,
 }
 
-/// A hint lists no more scopes than a screen can hold.
-const MOST_LISTED: usize = 30;
+/// The most scopes that a hint lists: about a screen.
+const MAX_LISTED: usize = 30;
 
 impl Profile {
-    /// Reads it from a row that has all columns of `token_auth.profile`, with its name as `profile`.
+    /// Reads a profile from a row with all columns of `token_auth.profile`, and the profile's name as `profile`.
     pub fn read(row: &ResultRow) -> Self {
         Self {
             name: row.get_not_null(c"profile"),
@@ -75,11 +77,11 @@ impl Profile {
     }
 
     pub fn check_tokens_manage_tokens(&self) -> Result<(), Error> {
-        let instead = "Do it in a transaction that does not act as a token.";
+        let instead = "Do it in a transaction that is not authenticated as a token.";
         self.check(self.tokens_manage_tokens, "tokens_manage_tokens", "managing tokens with a token", instead)
     }
 
-    /// The resources that it lists; none means that it knows every scope.
+    /// Returns the resources that the profile lists. None means that it knows every scope.
     pub fn resources(&self) -> Vec<Resource> {
         static RESOURCES: Query = Query::new(
             "SELECT resource, actions FROM token_auth.profile_resource WHERE profile = $1 ORDER BY resource",
@@ -90,20 +92,36 @@ impl Profile {
         })
     }
 
-    /// Whether a scope is among the resources that it lists.
+    /// Returns an error if the profile lists resources and the scope is not among them.
     pub fn check_knows(&self, text: &str, scope: &Scope<'_>, resources: &[Resource]) -> Result<(), Error> {
         if catalog::knows(resources, scope) {
             return Ok(());
         }
         let scopes =
             || resources.iter().flat_map(|resource| resource.actions.iter().map(|action| (&resource.name, action)));
-        let listed = scopes().take(MOST_LISTED).map(|(resource, action)| format!("{resource}:{action}")).collect();
-        let known = KnownScopes { listed, more: scopes().skip(MOST_LISTED).count() };
+        let listed = scopes().take(MAX_LISTED).map(|(resource, action)| format!("{resource}:{action}")).collect();
+        let known = KnownScopes { listed, more: scopes().skip(MAX_LISTED).count() };
         let near = catalog::near(resources, scope);
-        Err(Error::UnknownScope { scope: text.to_string(), profile: self.name.clone(), known, near })
+        Err(ArgumentError::UnknownScope { scope: text.to_string(), profile: self.name.clone(), known, near }.into())
     }
 
-    fn check(&self, allowed: bool, rule: &'static str, what: &'static str, instead: &'static str) -> Result<(), Error> {
-        if allowed { Ok(()) } else { Err(Error::Rule { profile: self.name.clone(), rule, what, instead }) }
+    fn check(
+        &self,
+        is_allowed: bool,
+        rule: &'static str,
+        action: &'static str,
+        instead: &'static str,
+    ) -> Result<(), Error> {
+        if is_allowed {
+            Ok(())
+        } else {
+            Err(PermissionError::Profile { profile: self.name.clone(), rule, action, instead }.into())
+        }
     }
+}
+
+/// Locks a profile FOR KEY SHARE, so that it is not deleted until the transaction ends.
+pub fn lock(name: &str) -> Result<(), Error> {
+    static LOCK: Query = Query::new("SELECT true FROM token_auth.profile WHERE name = $1 FOR KEY SHARE");
+    LOCK.row(&[name.into()], |_| ()).ok_or_else(|| NotFound::Profile(excerpt(name)).into())
 }

@@ -1,21 +1,22 @@
-//! The two roles of the extension's own, which CREATE EXTENSION makes where they are missing. Both belong to the whole
-//! cluster, like every role, and stay when the extension is dropped.
+//! The two roles of the extension. CREATE EXTENSION creates them if they do not exist.
+//!
+//! Like every role they belong to the whole cluster. They stay when the extension is dropped.
 
 use pgrx::pg_sys;
 
-use crate::error::Error;
-use crate::pg::server;
-use crate::pg::snapshot::FreshSnapshot;
+use crate::error::{EnvironmentError, Error};
+use crate::pg::extension;
+use crate::pg::snapshot::CurrentSnapshot;
 use crate::pg::spi::Query;
 
-/// Owns the tables; our statements run as it.
+/// The role that owns the tables. The extension's queries run as it.
 pub const OWNER: &str = "token_auth_owner";
-/// Has no right at all; triggers that the worker sets off in other tables run as it.
+/// A role without any privilege. Triggers that the worker sets off in other tables run as it.
 pub const WORKER: &str = "token_auth_worker";
 
-/// Makes the roles where they are missing, and refuses those that have more than they should.
-pub fn make() -> Result<(), Error> {
-    // Two databases may get the extension at once.
+/// Creates the roles that do not exist. Returns an error if one has attributes or memberships.
+pub fn create() -> Result<(), Error> {
+    // Two databases may create the extension at the same time.
     static LOCK: Query = Query::as_caller("LOCK TABLE pg_catalog.pg_authid IN SHARE ROW EXCLUSIVE MODE");
     static CREATE_OWNER: Query = Query::as_caller(
         "CREATE ROLE token_auth_owner NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS",
@@ -28,27 +29,27 @@ pub fn make() -> Result<(), Error> {
     static COMMENT_WORKER: Query = Query::as_caller(
         "COMMENT ON ROLE token_auth_worker IS 'Without rights: triggers run as it when token_auth removes expired tokens'",
     );
-    if server::role(OWNER).is_none() || server::role(WORKER).is_none() {
+    if extension::role(OWNER).is_none() || extension::role(WORKER).is_none() {
         LOCK.execute(&[]);
     }
     for (role, create, comment) in [(OWNER, &CREATE_OWNER, &COMMENT_OWNER), (WORKER, &CREATE_WORKER, &COMMENT_WORKER)] {
-        if server::role(role).is_none() {
+        if extension::role(role).is_none() {
             create.execute(&[]);
             comment.execute(&[]);
         }
         if let Some(what) = surplus(role) {
-            return Err(Error::RoleHasMore { role, what });
+            return Err(EnvironmentError::RoleHasMore { role, what }.into());
         }
     }
     Ok(())
 }
 
-/// The worker's role, unless it is missing, or has an attribute or a membership.
+/// Returns the worker's role, or `None` if it does not exist or has attributes or memberships.
 pub fn worker() -> Option<pg_sys::Oid> {
-    server::role(WORKER).filter(|_| surplus(WORKER).is_none())
+    extension::role(WORKER).filter(|_| surplus(WORKER).is_none())
 }
 
-/// What a role has that it should not have: an attribute, or a membership in either direction. `None` where that is nothing.
+/// Returns the attributes of a role and its memberships in either direction, or `None` if it has none.
 pub fn surplus(role: &str) -> Option<String> {
     static SURPLUS: Query = Query::as_caller(
         "SELECT pg_catalog.string_agg(what, ', ')
@@ -71,6 +72,6 @@ pub fn surplus(role: &str) -> Option<String> {
                    JOIN pg_catalog.pg_roles g ON g.oid = m.roleid
                   WHERE g.rolname = $1::name) more (what)",
     );
-    let rows = SURPLUS.rows_with(&FreshSnapshot::take(), &[role.into()], |row| row.get(1));
+    let rows = SURPLUS.rows_with(&CurrentSnapshot::take(), &[role.into()], |row| row.get(1));
     rows.into_iter().next().flatten()
 }

@@ -1,4 +1,4 @@
-//! The life of a background process, beyond what `pgrx::bgworkers` has.
+//! The life of a background worker, beyond what `pgrx::bgworkers` offers.
 
 use std::ffi::c_int;
 use std::panic::AssertUnwindSafe;
@@ -8,21 +8,22 @@ use pgrx::pg_sys;
 use pgrx::pg_sys::panic::CaughtError;
 use pgrx::{PgMemoryContexts, PgTryBuilder};
 
-/// `TimeoutId` of utils/timeout.h, the same from PostgreSQL 15 to 18.
+/// `TimeoutId` in utils/timeout.h, the same in PostgreSQL 15 to 18.
 const STATEMENT_TIMEOUT: c_int = 3;
 
-// Of PostgreSQL, but not in pgrx's bindings, or there as a wrapper that is no C function.
+// Functions of PostgreSQL that are not in pgrx's bindings, or are there as a wrapper that is not a C function.
 unsafe extern "C-unwind" {
     fn enable_timeout_after(id: c_int, delay_ms: c_int);
     fn disable_timeout(id: c_int, keep_indicator: bool);
     fn die(signal: c_int);
 }
 
-/// Runs `body` in a transaction of at most `limit` and commits it. An error is returned, and the process should end
-/// then: the transaction is left for the exit to abort.
+/// Runs `body` in a transaction of at most `limit` and commits it.
+///
+/// After an error the process should end: the exit aborts the transaction.
 pub fn transaction<T>(limit: Duration, body: impl FnOnce() -> T) -> Result<T, String> {
     PgTryBuilder::new(AssertUnwindSafe(move || {
-        // SAFETY: a background worker with a database, outside of any transaction.
+        // SAFETY: this is a background worker with a database, outside a transaction.
         unsafe {
             pg_sys::SetCurrentStatementStartTimestamp();
             pg_sys::StartTransactionCommand();
@@ -33,7 +34,7 @@ pub fn transaction<T>(limit: Duration, body: impl FnOnce() -> T) -> Result<T, St
         let result = body();
         // SAFETY: pops the snapshot from above.
         unsafe { pg_sys::PopActiveSnapshot() }
-        cancel_no_more();
+        disable_cancel();
         // SAFETY: ends the transaction from above.
         unsafe { pg_sys::CommitTransactionCommand() }
         Ok(result)
@@ -45,33 +46,35 @@ pub fn transaction<T>(limit: Duration, body: impl FnOnce() -> T) -> Result<T, St
     .execute()
 }
 
-/// Cancels what runs in this background process after so long, as SIGINT does. Backends use this timeout for
-/// `statement_timeout`; the last call counts.
+/// Cancels what this background worker runs after `limit`, as SIGINT does. A later call replaces an earlier one.
+///
+/// It uses the timeout that backends use for `statement_timeout`.
 pub fn cancel_after(limit: Duration) {
-    // SAFETY: the process has registered the timeout when it connected to its database (InitPostgres).
+    // SAFETY: the process registered the timeout when it connected to its database (InitPostgres).
     unsafe { enable_timeout_after(STATEMENT_TIMEOUT, limit.as_millis().clamp(1, i32::MAX as u128) as i32) }
 }
 
-/// Takes [`cancel_after`] back, also where the time is over and nothing was cancelled yet.
-pub fn cancel_no_more() {
-    // SAFETY: as above; the flag is a plain variable of the process.
+/// Takes [`cancel_after`] back, even if the time is over and the cancellation is still pending.
+pub fn disable_cancel() {
+    // SAFETY: as above. The flag is a variable of the process.
     unsafe {
         disable_timeout(STATEMENT_TIMEOUT, false);
         pg_sys::QueryCancelPending = 0;
     }
 }
 
-/// Memory that PostgreSQL allocates on our behalf in a process that lives long, given back after each use.
-pub struct Scratch(PgMemoryContexts);
+/// A memory context for a process that lives long, reset after each use.
+pub struct ResetContext(PgMemoryContexts);
 
-impl Scratch {
+impl ResetContext {
+    /// Creates the context.
     pub fn new() -> Self {
         Self(PgMemoryContexts::new("token_auth"))
     }
 
-    /// Runs `body`, and then gives back what was allocated meanwhile.
-    pub fn lend<T>(&mut self, body: impl FnOnce() -> T) -> T {
-        // SAFETY: what `body` returns is Rust's own, so nothing refers to the context when it is reset.
+    /// Runs `body` in the context, and then frees what PostgreSQL allocated there.
+    pub fn run<T>(&mut self, body: impl FnOnce() -> T) -> T {
+        // SAFETY: the result of `body` is allocated by Rust, so nothing refers to the context when it is reset.
         unsafe {
             let result = self.0.switch_to(|_| body());
             self.0.reset();
@@ -80,7 +83,7 @@ impl Scratch {
     }
 }
 
-/// Lets SIGTERM end this process at the next safe place, also in the middle of a statement.
+/// Lets SIGTERM end this process at the next safe place, even within a statement.
 pub fn die_on_sigterm() {
     // SAFETY: the handler is PostgreSQL's own for backends (tcop/postgres.c).
     unsafe {
@@ -92,22 +95,22 @@ pub fn die_on_sigterm() {
     }
 }
 
-/// Undoes what a database's `session_authorization` made of a background worker's session.
-pub fn be_bootstrap_superuser() {
-    // SAFETY: the role that initdb makes has this id in every cluster, and background workers begin as it.
+/// Makes the bootstrap superuser the session user again, whatever `session_authorization` the database sets.
+pub fn become_bootstrap_superuser() {
+    // SAFETY: the role that initdb makes has this OID in every cluster, and background workers begin as it.
     unsafe { pg_sys::SetSessionAuthorization(pg_sys::Oid::from(pg_sys::BOOTSTRAP_SUPERUSERID), true) }
 }
 
 /// Reads the configuration files again.
-pub fn reload_settings() {
-    // SAFETY: what every process does on SIGHUP, outside of a transaction.
+pub fn reload_configuration() {
+    // SAFETY: every process does this on SIGHUP, outside a transaction.
     unsafe { pg_sys::ProcessConfigFile(pg_sys::GucContext::PGC_SIGHUP) }
 }
 
-/// Ends this process so that the postmaster starts it again, unless it is shutting down itself.
-pub fn exit_to_be_restarted() -> ! {
-    // SAFETY: runs PostgreSQL's exit callbacks; nothing of ours is left to be dropped. From version 18 on bindgen does not see
-    // that it never returns (`pg_noreturn`).
+/// Ends this process. The postmaster starts it again, unless it is shutting down.
+pub fn exit_for_restart() -> ! {
+    // SAFETY: runs PostgreSQL's exit callbacks. Nothing here has anything left to drop. From version 18 on bindgen does not
+    // see that it never returns (`pg_noreturn`).
     #[allow(unreachable_code, reason = "before version 18")]
     unsafe {
         pg_sys::proc_exit(1);
@@ -115,8 +118,14 @@ pub fn exit_to_be_restarted() -> ! {
     }
 }
 
-/// Our process id, for those who notify us.
-pub fn id() -> i32 {
-    // SAFETY: a plain variable of the process.
+/// Returns the id of this process.
+pub fn process_id() -> i32 {
+    // SAFETY: reads a variable of the process.
     unsafe { pg_sys::MyProcPid }
+}
+
+/// Returns true if a server process with this id runs.
+pub fn is_running(process_id: i32) -> bool {
+    // SAFETY: looks the process up in shared memory.
+    process_id != 0 && unsafe { !pg_sys::BackendPidGetProc(process_id).is_null() }
 }

@@ -1,24 +1,25 @@
-//! The databases of the cluster, read without being connected to one.
+//! The databases of the cluster, read by a process that is connected to none.
 
 use std::ffi::CStr;
 
 use pgrx::pg_sys;
 
+/// A database of the cluster.
 #[derive(Clone, Debug)]
 pub struct Database {
     pub oid: pg_sys::Oid,
     pub name: String,
 }
 
-/// The databases that allow connections, as of now. It runs a transaction of its own.
+/// Returns the databases that allow connections. It runs a transaction of its own.
 ///
-/// A process without a database has no SPI, but it can scan the shared catalogues, as the autovacuum launcher does
+/// A process without a database has no SPI, but it can scan the shared catalogs, as the autovacuum launcher does
 /// (`get_database_list` in postmaster/autovacuum.c).
 pub fn connectable() -> Vec<Database> {
-    // SAFETY: the scan, the relation and the transaction end in reverse order; names are copied out of the tuples.
+    // SAFETY: the scan, the relation and the transaction end in reverse order. Names are copied out of the tuples.
     unsafe {
         pg_sys::StartTransactionCommand();
-        // A catalogue scan takes its own snapshot, but needs the transaction to have one.
+        // A catalog scan takes its own snapshot, but needs the transaction to have one.
         pg_sys::GetTransactionSnapshot();
         let relation = pg_sys::table_open(pg_sys::DatabaseRelationId, pg_sys::AccessShareLock as i32);
         let scan = pg_sys::table_beginscan_catalog(relation, 0, std::ptr::null_mut());

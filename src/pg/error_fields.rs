@@ -1,9 +1,10 @@
-//! What an error of PostgreSQL is about: the table and the constraint that it names, beside its text.
+//! The schema, table and constraint that a PostgreSQL error names.
 //!
 //! pgrx turns an error into a Rust panic with its SQLSTATE, message, detail and hint, and drops the other fields. An error
-//! context callback (`errfinish` in utils/error/elog.c) sees the whole report first. It also cuts a text that is longer
-//! than anybody reads: code of other roles that our statements set off may raise an error of a gigabyte, and pgrx copies
-//! it with Rust's allocator, which aborts the server where it finds no memory.
+//! context callback (`errfinish` in utils/error/elog.c) sees the whole report first.
+//!
+//! The callback also shortens long texts. A trigger of another role may raise an error of a gigabyte, and pgrx copies it
+//! with Rust's allocator, which ends the server if it finds no memory.
 
 use std::cell::Cell;
 use std::ffi::{CStr, c_char, c_int, c_void};
@@ -11,8 +12,8 @@ use std::ptr;
 
 use pgrx::{PgLogLevel, pg_sys};
 
-/// PostgreSQL's functions as they are: an error in them jumps over the callback, which has nothing to drop.
-mod plain {
+/// PostgreSQL's functions without pgrx's guards. An error in them jumps over the callback, which has nothing to drop.
+mod unguarded {
     use super::pg_sys;
     use std::ffi::{c_char, c_int};
 
@@ -25,11 +26,11 @@ mod plain {
     }
 }
 
-/// The most bytes of a message, a detail or a hint that are kept.
-const LONGEST_TEXT: usize = 8192;
+/// The most bytes of a message, a detail or a hint.
+const MAX_TEXT: usize = 8192;
 const NAME: usize = pg_sys::NAMEDATALEN as usize;
 
-/// The objects that an error names.
+/// The names of the objects that an error is about. A name is empty if the error has none.
 #[derive(Clone, Copy)]
 pub struct ErrorFields {
     schema: [u8; NAME],
@@ -38,31 +39,29 @@ pub struct ErrorFields {
 }
 
 thread_local! {
-    static LAST: Cell<Option<ErrorFields>> = const { Cell::new(None) };
+    static LAST_ERROR: Cell<Option<ErrorFields>> = const { Cell::new(None) };
 }
 
 impl ErrorFields {
-    /// Those of the error that was raised last under an [`ErrorWatch`].
+    /// Returns the fields of the last error that was raised under an [`ErrorWatch`].
     pub fn of_last_error() -> Option<Self> {
-        LAST.get()
+        LAST_ERROR.get()
     }
 
     pub fn schema(&self) -> String {
-        text(&self.schema)
+        to_string(&self.schema)
     }
 
-    /// Empty where the error names no table.
     pub fn table(&self) -> String {
-        text(&self.table)
+        to_string(&self.table)
     }
 
-    /// Empty where the error names no constraint.
     pub fn constraint(&self) -> String {
-        text(&self.constraint)
+        to_string(&self.constraint)
     }
 }
 
-fn text(name: &[u8; NAME]) -> String {
+fn to_string(name: &[u8; NAME]) -> String {
     let length = name.iter().position(|byte| *byte == 0).unwrap_or(NAME);
     String::from_utf8_lossy(&name[..length]).into_owned()
 }
@@ -73,13 +72,14 @@ pub struct ErrorWatch {
 }
 
 impl ErrorWatch {
+    /// Begins to watch.
     pub fn begin() -> Self {
-        LAST.set(None);
-        // SAFETY: the callback stays where it is, in its box, and Drop takes it off the stack again.
+        LAST_ERROR.set(None);
+        // SAFETY: the callback stays at its address, in its box, until Drop takes it off the stack.
         unsafe {
             let mut callback = Box::new(pg_sys::ErrorContextCallback {
                 previous: pg_sys::error_context_stack,
-                callback: Some(note),
+                callback: Some(record),
                 arg: pg_sys::CurrentMemoryContext.cast(),
             });
             pg_sys::error_context_stack = &raw mut *callback;
@@ -90,35 +90,37 @@ impl ErrorWatch {
 
 impl Drop for ErrorWatch {
     fn drop(&mut self) {
-        // SAFETY: whoever pushed something after this has popped it; after an error pgrx restores the stack of before.
+        // SAFETY: later callbacks are off the stack again. After an error pgrx restores the stack.
         unsafe { pg_sys::error_context_stack = self.callback.previous }
     }
 }
 
-/// Nothing in here may panic. `context` is where the report is copied to, which must not be `ErrorContext`.
-unsafe extern "C-unwind" fn note(context: *mut c_void) {
-    // SAFETY: PostgreSQL calls this while it finishes a report, which is what is copied. The copy is ours to change.
+/// Records the fields of a report and shortens its texts. It must not panic.
+///
+/// The report is copied to `context`, which must not be `ErrorContext`.
+unsafe extern "C-unwind" fn record(context: *mut c_void) {
+    // SAFETY: PostgreSQL calls this while it finishes the report that is copied. The copy may be changed.
     unsafe {
         let before = pg_sys::CurrentMemoryContext;
         pg_sys::CurrentMemoryContext = context.cast();
-        let report = plain::CopyErrorData();
+        let report = unguarded::CopyErrorData();
         if (*report).elevel >= PgLogLevel::ERROR as c_int {
-            LAST.set(Some(ErrorFields {
+            LAST_ERROR.set(Some(ErrorFields {
                 schema: name((*report).schema_name),
                 table: name((*report).table_name),
                 constraint: name((*report).constraint_name),
             }));
-            if cut((*report).message) {
-                plain::errmsg_internal(c"%s...".as_ptr(), (*report).message);
+            if shorten((*report).message) {
+                unguarded::errmsg_internal(c"%s...".as_ptr(), (*report).message);
             }
-            if cut((*report).detail) {
-                plain::errdetail_internal(c"%s...".as_ptr(), (*report).detail);
+            if shorten((*report).detail) {
+                unguarded::errdetail_internal(c"%s...".as_ptr(), (*report).detail);
             }
-            if cut((*report).hint) {
-                plain::errhint(c"%s...".as_ptr(), (*report).hint);
+            if shorten((*report).hint) {
+                unguarded::errhint(c"%s...".as_ptr(), (*report).hint);
             }
         }
-        plain::FreeErrorData(report);
+        unguarded::FreeErrorData(report);
         pg_sys::CurrentMemoryContext = before;
     }
 }
@@ -128,7 +130,7 @@ unsafe extern "C-unwind" fn note(context: *mut c_void) {
 unsafe fn name(name: *const c_char) -> [u8; NAME] {
     let mut copy = [0; NAME];
     if !name.is_null() {
-        // SAFETY: as the caller promises; the last byte stays 0.
+        // SAFETY: the caller guarantees a C string. The last byte stays 0.
         unsafe {
             let length = CStr::from_ptr(name).to_bytes().len().min(NAME - 1);
             ptr::copy_nonoverlapping(name.cast::<u8>(), copy.as_mut_ptr(), length);
@@ -137,17 +139,17 @@ unsafe fn name(name: *const c_char) -> [u8; NAME] {
     copy
 }
 
-/// Shortens a text that is too long, where a character begins, and returns whether it was.
+/// Shortens a text of more than [`MAX_TEXT`] bytes at the start of a character. Returns true if it did.
 ///
 /// # Safety
 /// `text` is a C string that may be written to, or null.
-unsafe fn cut(text: *mut c_char) -> bool {
-    // SAFETY: as the caller promises.
+unsafe fn shorten(text: *mut c_char) -> bool {
+    // SAFETY: the caller guarantees it.
     unsafe {
-        if text.is_null() || CStr::from_ptr(text).to_bytes().len() <= LONGEST_TEXT {
+        if text.is_null() || CStr::from_ptr(text).to_bytes().len() <= MAX_TEXT {
             return false;
         }
-        let mut end = LONGEST_TEXT;
+        let mut end = MAX_TEXT;
         while end > 0 && *text.add(end) as u8 & 0xc0 == 0x80 {
             end -= 1;
         }

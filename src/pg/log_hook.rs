@@ -1,8 +1,8 @@
-//! Keeps digests out of error messages that PostgreSQL writes itself.
+//! Keeps digests out of the messages that PostgreSQL writes itself.
 //!
-//! A constraint that fails prints the row or the key (`DETAIL: Failing row contains (…)`), COPY prints the line it was
-//! reading, and in `token_auth.token` both have the digest in them. `emit_log_hook` (utils/error/elog.c) sees each
-//! message before it goes to the log and to the client; there the two are dropped for that table.
+//! A failed constraint prints the row or the key (`DETAIL: Failing row contains (...)`), and COPY prints the line that it
+//! was reading. For `token_auth.token` both contain the digest. `emit_log_hook` (utils/error/elog.c) sees each message
+//! before it is sent to the log and to the client. For that table it removes these two parts.
 
 use std::ffi::{CStr, c_char};
 use std::ptr;
@@ -12,25 +12,25 @@ use pgrx::pg_sys;
 static mut NEXT_HOOK: pg_sys::emit_log_hook_type = None;
 
 /// Installs the hook for the rest of this process.
-pub fn hide_from_now_on() {
-    // SAFETY: hooks are installed while the library is loaded, by the process's one thread.
+pub fn install() {
+    // SAFETY: hooks are installed while the library is loaded, by the only thread of the process.
     unsafe {
         NEXT_HOOK = pg_sys::emit_log_hook;
-        pg_sys::emit_log_hook = Some(hide);
+        pg_sys::emit_log_hook = Some(redact);
     }
 }
 
-/// Nothing in here may raise an error: it runs while one is being reported.
-unsafe extern "C-unwind" fn hide(report: *mut pg_sys::ErrorData) {
-    // SAFETY: PostgreSQL passes the report that it is about to send; its strings are its own C strings, or null.
+/// Removes the parts of a message that may contain a digest. It must not raise an error: one is being reported.
+unsafe extern "C-unwind" fn redact(report: *mut pg_sys::ErrorData) {
+    // SAFETY: PostgreSQL passes the report that it is about to send. Its strings are C strings or null.
     unsafe {
-        if is((*report).schema_name, c"token_auth") && is((*report).table_name, c"token") {
+        if equals((*report).schema_name, c"token_auth") && equals((*report).table_name, c"token") {
             (*report).detail = ptr::null_mut();
             (*report).detail_log = ptr::null_mut();
             (*report).context = ptr::null_mut();
         }
-        // A line that COPY cannot even split names no table.
-        if is_of_copy((*report).context) {
+        // A line that COPY cannot split into columns is reported without the table's name.
+        if is_copy_context((*report).context) {
             (*report).context = ptr::null_mut();
         }
         if let Some(next) = NEXT_HOOK {
@@ -39,17 +39,18 @@ unsafe extern "C-unwind" fn hide(report: *mut pg_sys::ErrorData) {
     }
 }
 
-/// Whether a context is that of `COPY token, line 1: "…"`, going by what stands before the quoted line. Translations have
-/// the words in another order, and Korean one of its own for COPY. A table of this name in another schema loses its
-/// context too, but not its error.
+/// Returns true if a context is like `COPY token, line 1: "..."`, from the words before the quoted line.
+///
+/// Translations have the words in another order, and Korean has its own word for COPY. The context of a table of this name
+/// in another schema is removed, too; its error message is not.
 ///
 /// # Safety
 /// `context` is a C string or null.
-unsafe fn is_of_copy(context: *const c_char) -> bool {
+unsafe fn is_copy_context(context: *const c_char) -> bool {
     if context.is_null() {
         return false;
     }
-    // SAFETY: as the caller promises.
+    // SAFETY: the caller guarantees it.
     let context = unsafe { CStr::from_ptr(context) }.to_bytes();
     let words = context.split(|byte| *byte == b'"').next().unwrap_or_default();
     let has = |word: &str| words.windows(word.len()).any(|window| window == word.as_bytes());
@@ -59,7 +60,7 @@ unsafe fn is_of_copy(context: *const c_char) -> bool {
 
 /// # Safety
 /// `text` is a C string or null.
-unsafe fn is(text: *const c_char, expected: &CStr) -> bool {
-    // SAFETY: as the caller promises.
+unsafe fn equals(text: *const c_char, expected: &CStr) -> bool {
+    // SAFETY: the caller guarantees it.
     !text.is_null() && unsafe { CStr::from_ptr(text) } == expected
 }

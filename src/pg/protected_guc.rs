@@ -1,69 +1,55 @@
-//! The setting `token_auth.identity`, which says as which token the transaction acts.
+//! A setting that only this library can set.
 //!
-//! A setting, because PostgreSQL does the rest: it ends with the transaction, follows savepoints, and is copied into
-//! parallel workers (utils/misc/guc.c). Its check hook refuses every value but the one that [`set_identity`] is setting at that
-//! moment. The permission for it is for one value, once, and is withdrawn on every way out, errors included.
+//! It is a setting because PostgreSQL then does the rest: the value ends with the transaction, follows savepoints, and is
+//! copied into parallel workers (utils/misc/guc.c). The check hook refuses every value except the one that [`set`] is
+//! setting. That permission is for one value, once, and is withdrawn on every way out, errors included.
 
 use std::cell::Cell;
 use std::ffi::{CStr, CString, c_char, c_void};
-use std::{fmt, ptr};
+use std::ptr;
+use std::sync::OnceLock;
 
 use pgrx::{PgSqlErrorCode, pg_guard, pg_sys};
-use token_auth_core::secret::{self, Digest};
 
-/// What PostgreSQL keeps the setting in.
-static mut IDENTITY: *mut c_char = ptr::null_mut();
+/// The most bytes of a value.
+pub const MAX_VALUE: usize = 63;
 
-const NAME: &CStr = c"token_auth.identity";
+/// The definition of the setting.
+pub struct Definition {
+    pub name: &'static CStr,
+    pub description: &'static CStr,
+    pub long_description: &'static CStr,
+    /// The error message when it is set in another way, and its hint.
+    pub refusal: &'static CStr,
+    pub refusal_hint: &'static CStr,
+}
+
+/// A value that is not empty. The rest of the array is zero.
+pub type Value = [u8; MAX_VALUE];
+
+static DEFINITION: OnceLock<Definition> = OnceLock::new();
+
+/// The variable in which PostgreSQL keeps the value.
+static mut VALUE: *mut c_char = ptr::null_mut();
 
 thread_local! {
-    /// The one identity that the check hook lets pass.
-    static PERMITTED: Cell<Option<Identity>> = const { Cell::new(None) };
-    /// The text that was read last, and what it says: policies ask for each row.
-    static READ: Cell<Option<([u8; LONGEST], Identity)>> = const { Cell::new(None) };
+    /// The one value that the check hook permits.
+    static PERMITTED: Cell<Option<CString>> = const { Cell::new(None) };
 }
 
-/// `i64::MIN`, a dot, and 16 digits.
-const LONGEST: usize = 20 + 1 + 16;
-
-/// A token, and enough of its secret to tell it from another one that has its id later on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Identity {
-    pub token_id: i64,
-    tag: u64,
-}
-
-impl Identity {
-    /// The tag is a digest of the digest: it can be shown, and opens nothing.
-    pub fn of(token_id: i64, digest: &Digest) -> Self {
-        let tagged = secret::digest(&[b"token_auth identity".as_slice(), digest].concat());
-        let mut tag = [0; 8];
-        tag.copy_from_slice(&tagged[..8]);
-        Self { token_id, tag: u64::from_be_bytes(tag) }
-    }
-
-    fn parse(text: &[u8]) -> Option<Self> {
-        let (token_id, tag) = str::from_utf8(text).ok()?.split_once('.')?;
-        Some(Self { token_id: token_id.parse().ok()?, tag: u64::from_str_radix(tag, 16).ok()? })
-    }
-}
-
-impl fmt::Display for Identity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{:016x}", self.token_id, self.tag)
-    }
-}
-
-pub fn define() {
-    // A session in which somebody set a placeholder of this name before the library was loaded passes its value through
-    // the hook here, which refuses it.
+/// Defines the setting. There is one such setting in a process.
+///
+/// If a session has set a placeholder of this name before the library was loaded, PostgreSQL passes that value through the
+/// check hook, which refuses it.
+pub fn define(definition: Definition) {
+    let definition = DEFINITION.get_or_init(|| definition);
     // SAFETY: the strings and the variable live as long as the process, and the hook is guarded.
     unsafe {
         pg_sys::DefineCustomStringVariable(
-            NAME.as_ptr(),
-            c"The token as which this transaction acts: its id, and a stamp of its secret.".as_ptr(),
-            c"Empty means none. Set by token_auth.authenticate(), and by nothing else.".as_ptr(),
-            &raw mut IDENTITY,
+            definition.name.as_ptr(),
+            definition.description.as_ptr(),
+            definition.long_description.as_ptr(),
+            &raw mut VALUE,
             c"".as_ptr(),
             pg_sys::GucContext::PGC_SUSET,
             (pg_sys::GUC_DISALLOW_IN_FILE | pg_sys::GUC_DISALLOW_IN_AUTO_FILE | pg_sys::GUC_NOT_IN_SAMPLE) as i32,
@@ -74,42 +60,36 @@ pub fn define() {
     }
 }
 
-/// The token as which this transaction acts, whether it is good still or not.
-pub fn current_identity() -> Option<Identity> {
-    // SAFETY: null or a C string, which does not change meanwhile.
-    let value = unsafe { IDENTITY.as_ref().map(|value| CStr::from_ptr(value)) }?.to_bytes();
+/// Returns the value, or `None` if it is empty.
+pub fn value() -> Option<Value> {
+    // SAFETY: null or a C string, which does not change before it is copied.
+    let value = unsafe { VALUE.as_ref().map(|value| CStr::from_ptr(value)) }?.to_bytes();
     if value.is_empty() {
         return None;
     }
-    let mut text = [0; LONGEST];
-    // The hook lets nothing else pass. An identity that cannot be read must not turn into none.
-    text.get_mut(..value.len()).expect("token_auth.identity is no longer than this").copy_from_slice(value);
-    if let Some((read, identity)) = READ.get()
-        && read == text
-    {
-        return Some(identity);
-    }
-    let identity = Identity::parse(value).expect("token_auth.identity is an identity");
-    READ.set(Some((text, identity)));
-    Some(identity)
+    let mut copy = [0; MAX_VALUE];
+    // A value that cannot be read must not look like an empty one.
+    copy.get_mut(..value.len()).expect("the setting is longer than the library sets it").copy_from_slice(value);
+    Some(copy)
 }
 
-/// Acts as this token until the transaction ends.
-pub fn set_identity(identity: Identity) {
-    let _permission = Permission::give(identity);
-    set(&CString::new(identity.to_string()).expect("digits have no NUL in them"));
+/// Sets the value until the transaction ends.
+pub fn set(value: &CStr) {
+    let _permission = Permission::give(value);
+    set_config_option(value);
 }
 
-/// Acts as nobody until the transaction ends.
-pub fn clear_identity() {
-    set(c"");
+/// Empties the value until the transaction ends.
+pub fn clear() {
+    set_config_option(c"");
 }
 
-fn set(value: &CStr) {
-    // SAFETY: both strings are copied. An error comes back as a panic, and passes the permission's Drop.
+fn set_config_option(value: &CStr) {
+    let name = DEFINITION.get().expect("the setting is defined when the library is loaded").name;
+    // SAFETY: both strings are copied. An error returns as a panic, which drops the permission.
     unsafe {
         pg_sys::set_config_option(
-            NAME.as_ptr(),
+            name.as_ptr(),
             value.as_ptr(),
             pg_sys::GucContext::PGC_SUSET,
             pg_sys::GucSource::PGC_S_SESSION,
@@ -121,12 +101,12 @@ fn set(value: &CStr) {
     }
 }
 
-/// Leave to set one value; none is left when it goes out of scope.
+/// The permission to set one value. It is withdrawn when it goes out of scope.
 struct Permission;
 
 impl Permission {
-    fn give(identity: Identity) -> Self {
-        PERMITTED.set(Some(identity));
+    fn give(value: &CStr) -> Self {
+        PERMITTED.set(Some(value.to_owned()));
         Self
     }
 }
@@ -143,21 +123,21 @@ unsafe extern "C-unwind" fn check(
     _extra: *mut *mut c_void,
     _source: pg_sys::GucSource::Type,
 ) -> bool {
-    // SAFETY: PostgreSQL passes the new value, which is a C string or null.
+    // SAFETY: PostgreSQL passes the new value, a C string or null.
     let value = unsafe { (*value).as_ref().map(|value| CStr::from_ptr(value)) };
     let Some(value) = value.filter(|value| !value.is_empty()) else { return true };
-    let permitted = PERMITTED.take().is_some_and(|identity| value.to_bytes() == identity.to_string().as_bytes());
-    // A parallel worker that is starting takes over what the leader has, and runs nobody's code yet.
-    // SAFETY: a plain flag of the process.
-    if permitted || unsafe { pg_sys::InitializingParallelWorker } {
+    let is_permitted = PERMITTED.take().is_some_and(|permitted| *permitted == *value);
+    // A parallel worker that is starting takes over the value of its leader, before it runs any code of a user.
+    // SAFETY: reads a variable of the process.
+    if is_permitted || unsafe { pg_sys::InitializingParallelWorker } {
         return true;
     }
-    // SAFETY: these hold strings that PostgreSQL only reads, for the error that it raises when this returns.
+    let Some(definition) = DEFINITION.get() else { return false };
+    // SAFETY: PostgreSQL only reads these strings, for the error that it raises when this returns.
     unsafe {
         pg_sys::GUC_check_errcode(PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE as i32);
-        pg_sys::GUC_check_errmsg_string = c"token_auth.identity cannot be set".as_ptr().cast_mut();
-        pg_sys::GUC_check_errhint_string =
-            c"Call token_auth.authenticate() with the secret of a token.".as_ptr().cast_mut();
+        pg_sys::GUC_check_errmsg_string = definition.refusal.as_ptr().cast_mut();
+        pg_sys::GUC_check_errhint_string = definition.refusal_hint.as_ptr().cast_mut();
     }
     false
 }

@@ -1,83 +1,87 @@
-//! A snapshot taken now, whatever the transaction's isolation level.
+//! A snapshot of the current state of the database, at every isolation level.
 //!
-//! `GetCatalogSnapshot` (utils/time/snapmgr.c) takes a new snapshot at each call for anything that is no catalogue, and
-//! works in parallel workers, under REPEATABLE READ and in recovery, where `GetLatestSnapshot` refuses.
+//! `GetCatalogSnapshot` (utils/time/snapmgr.c) takes a new snapshot at each call for a relation that is not a catalog. It
+//! works in parallel workers, at REPEATABLE READ and during recovery, where `GetLatestSnapshot` raises an error.
 
 use pgrx::pg_sys;
-use token_auth_core::mvcc::{self, Snapshot, Transaction};
 
-use super::server;
-
-/// A transaction, by the 32 bits that rows and snapshots have of it.
+/// A transaction id of 32 bits, as rows and snapshots contain it.
 #[derive(Clone, Copy)]
-pub struct TransactionId(pub(super) u32);
+pub struct TransactionId(pub u32);
 
-/// The transaction that will be the next, for making others complete.
-#[derive(Clone, Copy)]
-pub struct NextTransaction(Transaction);
-
-impl NextTransaction {
-    pub fn now() -> Self {
-        // SAFETY: reads a counter in shared memory.
-        Self(unsafe { pg_sys::ReadNextFullTransactionId() }.value)
-    }
-
-    /// One that was given out before.
-    pub fn complete(self, id: TransactionId) -> Transaction {
-        mvcc::full_transaction_id(id.0, self.0)
+impl From<pg_sys::TransactionId> for TransactionId {
+    fn from(id: pg_sys::TransactionId) -> Self {
+        Self(id.into())
     }
 }
 
-/// Of more running transactions than these no list is kept: it would be with each thing that is remembered.
-const MOST_RUNNING: usize = 32;
+/// Returns the next full transaction id of 64 bits that will be assigned.
+pub fn next_full_transaction_id() -> u64 {
+    // SAFETY: reads a counter in shared memory.
+    unsafe { pg_sys::ReadNextFullTransactionId() }.value
+}
 
-/// What had been committed when it was taken, plus the transaction's own earlier commands.
-pub struct FreshSnapshot(pg_sys::Snapshot);
+/// A snapshot of everything that had committed when it was taken, and of the transaction's own earlier commands.
+pub struct CurrentSnapshot(pg_sys::Snapshot);
 
-impl FreshSnapshot {
+impl CurrentSnapshot {
+    /// Takes a snapshot.
     pub fn take() -> Self {
-        // SAFETY: InvalidOid names no catalogue, so the snapshot is new; registering it makes it ours until Drop.
+        // SAFETY: InvalidOid is no catalog, so the snapshot is a new one. It stays registered until Drop.
         Self(unsafe { pg_sys::RegisterSnapshot(pg_sys::GetCatalogSnapshot(pg_sys::InvalidOid)) })
     }
 
-    /// The moment that it shows.
-    pub fn moment(&self, next: NextTransaction) -> Snapshot {
-        let complete = |id: pg_sys::TransactionId| next.complete(TransactionId(id.into()));
-        // SAFETY: the snapshot is registered. Where subtransactions are missing from it, their array can be, too.
-        unsafe {
-            let snapshot = &*self.0;
-            let count = snapshot.xcnt as usize + snapshot.subxcnt.max(0) as usize;
-            // One's own subtransactions are in no snapshot of one's own, and others' only as long as they are few.
-            let is_complete = !snapshot.suboverflowed && !server::has_written();
-            // Where none runs, the first to run is the first to come, which says all.
-            let has_list = is_complete && (1..=MOST_RUNNING).contains(&count);
-            let running = || {
-                // During recovery all are in the second one.
-                let transactions = slice(snapshot.xip, snapshot.xcnt as usize);
-                let subtransactions = slice(snapshot.subxip, snapshot.subxcnt.max(0) as usize);
-                transactions.iter().chain(subtransactions).copied().map(complete).collect()
-            };
-            Snapshot { xmin: complete(snapshot.xmin), xmax: complete(snapshot.xmax), xip: has_list.then(running) }
-        }
+    /// Returns `xmin`: every earlier transaction had ended.
+    pub fn xmin(&self) -> TransactionId {
+        self.data().xmin.into()
+    }
+
+    /// Returns `xmax`: this transaction and every later one had not ended.
+    pub fn xmax(&self) -> TransactionId {
+        self.data().xmax.into()
+    }
+
+    /// Returns the number of transactions and subtransactions from `xmin` to `xmax` that were in progress, or `None` if
+    /// the snapshot does not contain all subtransactions.
+    pub fn in_progress_count(&self) -> Option<usize> {
+        let data = self.data();
+        (!data.suboverflowed).then(|| data.xcnt as usize + data.subxcnt.max(0) as usize)
+    }
+
+    /// Returns the transactions and subtransactions from `xmin` to `xmax` that were in progress, or `None` if the snapshot
+    /// does not contain all subtransactions. Those of this session are never among them.
+    pub fn in_progress(&self) -> Option<impl Iterator<Item = TransactionId>> {
+        let data = self.data();
+        (!data.suboverflowed).then(|| {
+            // SAFETY: the arrays have these lengths. During recovery all transactions are in the second one.
+            let (transactions, subtransactions) =
+                unsafe { (slice(data.xip, data.xcnt as usize), slice(data.subxip, data.subxcnt.max(0) as usize)) };
+            transactions.iter().chain(subtransactions).map(|id| TransactionId::from(*id))
+        })
     }
 
     pub(super) fn as_ptr(&self) -> pg_sys::Snapshot {
         self.0
     }
+
+    fn data(&self) -> &pg_sys::SnapshotData {
+        // SAFETY: the snapshot is registered while this exists.
+        unsafe { &*self.0 }
+    }
 }
 
 /// # Safety
-/// `first` is the first of so many, or there are none.
+/// `first` points to `count` transaction ids, or `count` is 0.
 unsafe fn slice<'a>(first: *const pg_sys::TransactionId, count: usize) -> &'a [pg_sys::TransactionId] {
-    // SAFETY: as above.
+    // SAFETY: the caller guarantees it. The array may be null if it is empty.
     if count == 0 { &[] } else { unsafe { std::slice::from_raw_parts(first, count) } }
 }
 
-impl Drop for FreshSnapshot {
+impl Drop for CurrentSnapshot {
     fn drop(&mut self) {
-        // On an error the resource owner releases it, and may have done so already.
+        // After an error the resource owner releases it, and may have done so already.
         if !std::thread::panicking() {
-            // SAFETY: registered in `take` under the resource owner that is still current.
+            // SAFETY: it was registered in `take` under the resource owner that is still current.
             unsafe { pg_sys::UnregisterSnapshot(self.0) }
         }
     }

@@ -1,135 +1,139 @@
-//! Our own SQL: each statement is planned once per backend and kept, and runs under the snapshot that it needs, as the owner
-//! of our tables. What it sets off in other tables runs as the caller: see `owner.rs`.
+//! Queries of the extension through SPI (<https://www.postgresql.org/docs/current/spi.html>).
 //!
-//! This is SPI (https://www.postgresql.org/docs/current/spi.html) without what `pgrx::Spi` adds: pgrx assigns a
-//! transaction id to find out whether a transaction writes, which fails on a standby, and has no way to choose a
-//! snapshot.
+//! Each query is planned once in a session, and runs as the owner of the extension's tables. Triggers that it sets off in
+//! other tables run as the caller: see `user.rs` and `trigger_queue.rs`.
+//!
+//! `pgrx::Spi` is not used: it assigns a transaction id to find out whether a transaction writes, which fails on a standby,
+//! and it cannot choose a snapshot.
 
 use std::ffi::{CStr, CString};
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use pgrx::{FromDatum, IntoDatum, PgSqlErrorCode, pg_sys};
+use pgrx::{PgSqlErrorCode, pg_sys};
 
 use super::allocation;
-use super::datum::Value;
+use super::datum::{ColumnType, TypedDatum};
 use super::error_fields::ErrorWatch;
-use super::index_scan::unexpected_null;
-use super::raise::{CREATE_AGAIN, raise};
-use super::server;
-use super::snapshot::FreshSnapshot;
-use super::user::{AsOwner, LocalSetting, TriggerQueue};
+use super::guc::LocalGuc;
+use super::raise::{RECREATE_HINT, raise};
+use super::relation::unexpected_null;
+use super::snapshot::CurrentSnapshot;
+use super::trigger_queue::TriggerQueue;
+use super::user::UserSwitch;
+use super::xact;
 
-/// A statement of ours, with `$1`, `$2`, … for its arguments. Every name in it is schema-qualified.
+/// A query with the parameters `$1`, `$2` and so on. Every name in it is schema-qualified.
+///
+/// The methods differ in the snapshot that the query runs under:
+///
+/// - `execute`, `rows`, `row`: that of any statement of the transaction;
+/// - `*_latest_snapshot`: one that is taken now, even if the transaction uses one snapshot. Not in parallel mode;
+/// - `rows_with`: the given one, for a query that only reads. It works on a standby and in a parallel worker.
 pub struct Query {
     sql: &'static str,
     cursor_options: u32,
-    user: User,
-    /// The kept plan. Backends are forked before any plan is made, so each has its own.
+    user: RunAs,
+    /// The saved plan. Processes are forked before a plan is made, so each has its own.
     plan: AtomicPtr<pg_sys::_SPI_plan>,
 }
 
-/// A row of a result, valid while its statement's result is being read.
+/// A row of a result. It is valid while the result is read.
 pub struct ResultRow {
     tuple: pg_sys::HeapTuple,
     tupdesc: pg_sys::TupleDesc,
 }
 
-/// As whom a statement runs.
+/// The user that a query runs as.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum User {
-    /// As the owner of our tables.
-    Owner,
-    /// As whoever calls, because it is not about our tables.
+enum RunAs {
+    TableOwner,
     Caller,
 }
 
-/// How a statement sees the database.
-enum View<'a> {
-    /// As any statement of the transaction does.
+/// The snapshot that a query runs under.
+enum SnapshotChoice<'a> {
     Transaction,
-    /// Writing or locking, under a snapshot taken now.
     Latest,
-    /// Reading only, under the given snapshot.
-    Fresh(&'a FreshSnapshot),
+    ReadOnly(&'a CurrentSnapshot),
 }
 
 impl Query {
-    /// Its plan is made without a look at its arguments: digests among them do not get into a plan that somebody has
-    /// printed (`debug_print_plan`).
+    /// A query with a generic plan. Its arguments, which may be digests, are in no plan that could be printed
+    /// (`debug_print_plan`).
     pub const fn new(sql: &'static str) -> Self {
-        Self::with(sql, pg_sys::CURSOR_OPT_GENERIC_PLAN, User::Owner)
+        Self::with_options(sql, pg_sys::CURSOR_OPT_GENERIC_PLAN, RunAs::TableOwner)
     }
 
-    /// A statement whose best plan depends on its arguments, which are nothing to hide.
+    /// A query whose best plan depends on its arguments. They must not be secret.
     pub const fn planned_for_arguments(sql: &'static str) -> Self {
-        Self::with(sql, 0, User::Owner)
+        Self::with_options(sql, 0, RunAs::TableOwner)
     }
 
-    /// A statement that runs as the current user, with its rights.
+    /// A query that runs as the current user, with its privileges.
     pub const fn as_caller(sql: &'static str) -> Self {
-        Self::with(sql, 0, User::Caller)
+        Self::with_options(sql, 0, RunAs::Caller)
     }
 
-    const fn with(sql: &'static str, cursor_options: u32, user: User) -> Self {
+    const fn with_options(sql: &'static str, cursor_options: u32, user: RunAs) -> Self {
         Self { sql, cursor_options, user, plan: AtomicPtr::new(ptr::null_mut()) }
     }
 
-    /// Runs it and returns how many rows it processed.
-    pub fn execute(&self, arguments: &[Value]) -> u64 {
-        self.execute_in_view(arguments, View::Transaction, |_| ()).0
+    /// Runs the query and returns the number of rows that it processed.
+    pub fn execute(&self, arguments: &[TypedDatum]) -> u64 {
+        self.run(arguments, SnapshotChoice::Transaction, |_| ()).0
     }
 
-    /// Runs it and returns its rows, each read by `read`.
-    pub fn rows<T>(&self, arguments: &[Value], read: impl FnMut(&ResultRow) -> T) -> Vec<T> {
-        self.execute_in_view(arguments, View::Transaction, read).1
+    /// Runs the query and returns its rows, each read by `read`.
+    pub fn rows<T>(&self, arguments: &[TypedDatum], read: impl FnMut(&ResultRow) -> T) -> Vec<T> {
+        self.run(arguments, SnapshotChoice::Transaction, read).1
     }
 
-    /// Runs it and returns its first row, if there is one, read by `read`.
-    pub fn row<T>(&self, arguments: &[Value], read: impl FnMut(&ResultRow) -> T) -> Option<T> {
+    /// Runs the query and returns its first row, if any, read by `read`.
+    pub fn row<T>(&self, arguments: &[TypedDatum], read: impl FnMut(&ResultRow) -> T) -> Option<T> {
         self.rows(arguments, read).into_iter().next()
     }
 
-    /// Like [`Self::row`], under a snapshot taken now even where the transaction's own stands still. Not in parallel mode.
-    pub fn row_latest_snapshot<T>(&self, arguments: &[Value], read: impl FnMut(&ResultRow) -> T) -> Option<T> {
+    /// Runs the query under a snapshot that is taken now.
+    pub fn execute_latest_snapshot(&self, arguments: &[TypedDatum]) -> u64 {
+        self.run(arguments, SnapshotChoice::Latest, |_| ()).0
+    }
+
+    /// Runs the query under a snapshot that is taken now, and returns its rows.
+    pub fn rows_latest_snapshot<T>(&self, arguments: &[TypedDatum], read: impl FnMut(&ResultRow) -> T) -> Vec<T> {
+        self.run(arguments, SnapshotChoice::Latest, read).1
+    }
+
+    /// Runs the query under a snapshot that is taken now, and returns its first row, if any.
+    pub fn row_latest_snapshot<T>(&self, arguments: &[TypedDatum], read: impl FnMut(&ResultRow) -> T) -> Option<T> {
         self.rows_latest_snapshot(arguments, read).into_iter().next()
     }
 
-    /// Like [`Self::run`], under a snapshot taken now even where the transaction's own stands still. Not in parallel mode.
-    pub fn execute_latest_snapshot(&self, arguments: &[Value]) -> u64 {
-        self.execute_in_view(arguments, View::Latest, |_| ()).0
-    }
-
-    /// Like [`Self::rows`], under a snapshot taken now even where the transaction's own stands still. Not in parallel mode.
-    pub fn rows_latest_snapshot<T>(&self, arguments: &[Value], read: impl FnMut(&ResultRow) -> T) -> Vec<T> {
-        self.execute_in_view(arguments, View::Latest, read).1
-    }
-
-    /// Reads its rows under `snapshot`. It works where nothing can be written: on a standby, in a parallel worker.
+    /// Runs a query that only reads under `snapshot`, and returns its rows.
     pub fn rows_with<T>(
         &self,
-        snapshot: &FreshSnapshot,
-        arguments: &[Value],
+        snapshot: &CurrentSnapshot,
+        arguments: &[TypedDatum],
         read: impl FnMut(&ResultRow) -> T,
     ) -> Vec<T> {
-        self.execute_in_view(arguments, View::Fresh(snapshot), read).1
+        self.run(arguments, SnapshotChoice::ReadOnly(snapshot), read).1
     }
 
-    fn execute_in_view<T>(
+    fn run<T>(
         &self,
-        arguments: &[Value],
-        view: View<'_>,
+        arguments: &[TypedDatum],
+        snapshot: SnapshotChoice<'_>,
         read: impl FnMut(&ResultRow) -> T,
     ) -> (u64, Vec<T>) {
         let _connection = Connection::open();
         let _errors = ErrorWatch::begin();
-        // What only reads fires nothing, and works where nothing can be queued: on a standby, in a parallel worker.
-        let triggers = (!matches!(view, View::Fresh(_))).then(TriggerQueue::open);
+        // A query that only reads fires no trigger, and must work where none can be queued.
+        let triggers = (!matches!(snapshot, SnapshotChoice::ReadOnly(_))).then(TriggerQueue::open);
         let result = {
-            let _owner = (self.user == User::Owner).then(AsOwner::begin);
-            let _path = LocalSetting::own_search_path();
-            let _plans = LocalSetting::plans_as_we_ask();
-            self.execute_now(arguments, view, read)
+            let _user = (self.user == RunAs::TableOwner).then(UserSwitch::to_table_owner);
+            let _search_path = LocalGuc::safe_search_path();
+            let _plan_cache_mode = LocalGuc::auto_plan_cache_mode();
+            self.run_as_current_user(arguments, snapshot, read)
         };
         if let Some(triggers) = triggers {
             triggers.fire();
@@ -137,25 +141,25 @@ impl Query {
         result
     }
 
-    /// Runs it as the current user, and leaves the AFTER triggers that it queues to the query level that is open.
-    fn execute_now<T>(
+    /// Runs the query and leaves the AFTER triggers that it queues to the open query level.
+    fn run_as_current_user<T>(
         &self,
-        arguments: &[Value],
-        view: View<'_>,
+        arguments: &[TypedDatum],
+        snapshot: SnapshotChoice<'_>,
         mut read: impl FnMut(&ResultRow) -> T,
     ) -> (u64, Vec<T>) {
         let plan = self.plan(arguments);
         let mut values: Vec<_> =
-            arguments.iter().map(|value| value.datum.unwrap_or_else(pg_sys::Datum::null)).collect();
+            arguments.iter().map(|argument| argument.datum.unwrap_or_else(pg_sys::Datum::null)).collect();
         let nulls: Vec<_> =
-            arguments.iter().map(|value| if value.datum.is_some() { b' ' } else { b'n' } as _).collect();
-        let (read_only, snapshot) = match view {
-            View::Transaction => (false, ptr::null_mut()),
-            // SAFETY: the snapshot is copied before anything else can replace it.
-            View::Latest => (false, unsafe { pg_sys::GetLatestSnapshot() }),
-            View::Fresh(snapshot) => (true, snapshot.as_ptr()),
+            arguments.iter().map(|argument| if argument.datum.is_some() { b' ' } else { b'n' } as _).collect();
+        let (read_only, snapshot) = match snapshot {
+            SnapshotChoice::Transaction => (false, ptr::null_mut()),
+            // SAFETY: the snapshot is copied before another one can replace it.
+            SnapshotChoice::Latest => (false, unsafe { pg_sys::GetLatestSnapshot() }),
+            SnapshotChoice::ReadOnly(snapshot) => (true, snapshot.as_ptr()),
         };
-        // SAFETY: the plan is a kept one with as many arguments, of these types; the arrays outlive the call.
+        // SAFETY: the saved plan has as many parameters, of these types. The arrays outlive the call.
         let code = unsafe {
             pg_sys::SPI_execute_snapshot(
                 plan,
@@ -169,15 +173,15 @@ impl Query {
             )
         };
         assert!(code >= 0, "{}: {}", self.sql, result_code(code));
-        // SAFETY: SPI sets both before it returns; a statement without result rows leaves the table null.
+        // SAFETY: SPI sets both before it returns. The table is null if the query returns no rows.
         let (processed, table) = unsafe { (pg_sys::SPI_processed, pg_sys::SPI_tuptable.as_ref()) };
         let rows = table.map(|table| {
-            // SAFETY: `vals` holds `numvals` tuples of this descriptor, and the table lives until SPI_finish.
+            // SAFETY: `vals` has `numvals` tuples of this descriptor, and the table lives until SPI_finish.
             let tuples = unsafe { std::slice::from_raw_parts(table.vals, table.numvals as usize) };
-            // SAFETY: as above. Rust keeps an array of short texts in four times the bytes of the row.
-            allocation::ensure(tuples.iter().map(|tuple| unsafe { (**tuple).t_len as usize * 4 }).sum());
+            // SAFETY: as above. Rust needs up to four times the bytes of the row for an array of short texts.
+            allocation::ensure_available(tuples.iter().map(|tuple| unsafe { (**tuple).t_len as usize * 4 }).sum());
             let read_one = |tuple: &pg_sys::HeapTuple| {
-                server::check_for_interrupts();
+                xact::check_for_interrupts();
                 read(&ResultRow { tuple: *tuple, tupdesc: table.tupdesc })
             };
             tuples.iter().map(read_one).collect()
@@ -185,29 +189,29 @@ impl Query {
         (processed, rows.unwrap_or_default())
     }
 
-    fn plan(&self, arguments: &[Value]) -> pg_sys::SPIPlanPtr {
-        let kept = self.plan.load(Ordering::Relaxed);
-        if !kept.is_null() {
-            // SAFETY: a kept plan stays valid.
-            let count = unsafe { pg_sys::SPI_getargcount(kept) };
+    fn plan(&self, arguments: &[TypedDatum]) -> pg_sys::SPIPlanPtr {
+        let saved = self.plan.load(Ordering::Relaxed);
+        if !saved.is_null() {
+            // SAFETY: a saved plan stays valid.
+            let count = unsafe { pg_sys::SPI_getargcount(saved) };
             assert!(count as usize == arguments.len(), "{}: called with {} arguments", self.sql, arguments.len());
-            let same_types = arguments.iter().enumerate().all(|(place, value)| {
-                // SAFETY: a kept plan stays valid; the argument's index is checked by PostgreSQL.
-                unsafe { pg_sys::SPI_getargtypeid(kept, place as i32) == value.oid }
+            let has_same_types = arguments.iter().enumerate().all(|(index, argument)| {
+                // SAFETY: a saved plan stays valid. PostgreSQL checks the index.
+                unsafe { pg_sys::SPI_getargtypeid(saved, index as i32) == argument.oid }
             });
-            assert!(same_types, "{}: called with arguments of other types than before", self.sql);
-            return kept;
+            assert!(has_same_types, "{}: called with arguments of other types than before", self.sql);
+            return saved;
         }
-        let sql = CString::new(self.sql).expect("a statement has no NUL in it");
-        let mut types: Vec<_> = arguments.iter().map(|value| value.oid).collect();
+        let sql = CString::new(self.sql).expect("a query has no NUL in it");
+        let mut types: Vec<_> = arguments.iter().map(|argument| argument.oid).collect();
         // SAFETY: `sql` and `types` are only read during the call, and SPI is connected.
         let plan = unsafe {
             let options = self.cursor_options as i32;
             pg_sys::SPI_prepare_cursor(sql.as_ptr(), types.len() as i32, types.as_mut_ptr(), options)
         };
-        // SAFETY: SPI sets its result code when it returns no plan.
+        // SAFETY: SPI sets its result code if it returns no plan.
         assert!(!plan.is_null(), "{}: {}", self.sql, result_code(unsafe { pg_sys::SPI_result }));
-        // SAFETY: the plan was just made and is not kept yet.
+        // SAFETY: the plan was just made and is not saved yet.
         let code = unsafe { pg_sys::SPI_keepplan(plan) };
         assert!(code == 0, "{}: {}", self.sql, result_code(code));
         self.plan.store(plan, Ordering::Relaxed);
@@ -216,30 +220,31 @@ impl Query {
 }
 
 impl ResultRow {
-    /// The value in a column, or `None` where it is NULL.
-    pub fn get<T: FromDatum + IntoDatum>(&self, column: impl ColumnRef) -> Option<T> {
+    /// Returns the value of a column, or `None` if it is NULL.
+    pub fn get<T: ColumnType>(&self, column: impl ColumnRef) -> Option<T> {
         let column = column.number(self);
         let mut is_null = false;
-        // SAFETY: tuple and descriptor belong together; the type is checked before the datum is believed.
+        // SAFETY: tuple and descriptor belong together. The type is checked before the datum is read.
         unsafe {
             let oid = pg_sys::SPI_gettypeid(self.tupdesc, column);
-            if !T::is_compatible_with(oid) {
+            if !T::accepts(oid) {
                 let message = format!("column {column} of a row of token_auth has another type than it had");
-                raise(PgSqlErrorCode::ERRCODE_DATATYPE_MISMATCH, message, CREATE_AGAIN)
+                raise(PgSqlErrorCode::ERRCODE_DATATYPE_MISMATCH, message, RECREATE_HINT)
             }
             let datum = pg_sys::SPI_getbinval(self.tuple, self.tupdesc, column, &mut is_null);
             T::from_polymorphic_datum(datum, is_null, oid)
         }
     }
 
-    /// The value in a column that is never NULL.
-    pub fn get_not_null<T: FromDatum + IntoDatum>(&self, column: impl ColumnRef + Copy) -> T {
+    /// Returns the value of a column that is never NULL.
+    pub fn get_not_null<T: ColumnType>(&self, column: impl ColumnRef + Copy) -> T {
         self.get(column).unwrap_or_else(|| unexpected_null(column.number(self)))
     }
 }
 
-/// What names a column of a row: its number, counted from 1, or its name.
+/// A column of a result: its number, counted from 1, or its name.
 pub trait ColumnRef {
+    /// Returns the column's number in a row.
     fn number(self, row: &ResultRow) -> i32;
 }
 
@@ -255,7 +260,7 @@ impl ColumnRef for &CStr {
         let number = unsafe { pg_sys::SPI_fnumber(row.tupdesc, self.as_ptr()) };
         if number <= 0 {
             let message = format!("a row of token_auth has no column \"{}\"", self.to_string_lossy());
-            raise(PgSqlErrorCode::ERRCODE_UNDEFINED_COLUMN, message, CREATE_AGAIN)
+            raise(PgSqlErrorCode::ERRCODE_UNDEFINED_COLUMN, message, RECREATE_HINT)
         }
         number
     }
@@ -266,7 +271,7 @@ struct Connection;
 
 impl Connection {
     fn open() -> Self {
-        // SAFETY: connecting nests; the matching SPI_finish is in Drop.
+        // SAFETY: connections nest. The matching SPI_finish is in Drop.
         let code = unsafe { pg_sys::SPI_connect() };
         assert!(code == pg_sys::SPI_OK_CONNECT as i32, "{}", result_code(code));
         Self
@@ -275,9 +280,9 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        // After an error the end of the (sub)transaction closes it, as for every SPI user.
+        // After an error the end of the (sub)transaction closes it, as for every user of SPI.
         if !std::thread::panicking() {
-            // SAFETY: opened in `open`, and connections are closed in reverse order by scope.
+            // SAFETY: it was opened in `open`, and connections are closed in reverse order, by scope.
             unsafe { pg_sys::SPI_finish() };
         }
     }

@@ -1,6 +1,6 @@
-//! A part of a transaction that can fail alone.
+//! Subtransactions: parts of a transaction that can fail without the rest.
 //!
-//! PL/pgSQL's blocks with EXCEPTION do the same (`exec_stmt_block` in pl_exec.c).
+//! A PL/pgSQL block with EXCEPTION does the same (`exec_stmt_block` in pl_exec.c).
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
@@ -10,44 +10,46 @@ use pgrx::{PgSqlErrorCode, PgTryBuilder, pg_sys};
 
 use super::bgworker;
 
-/// Why it failed.
+/// The error that a subtransaction failed with.
 pub struct Failure {
     pub code: PgSqlErrorCode,
     pub message: String,
 }
 
-/// Runs `body`; what it did is undone where it fails. With a limit, in a background process that uses no other statement
-/// timeout, a body that takes longer fails as well; without one, a cancellation ends the whole statement.
+/// Runs `body` in a subtransaction, and rolls it back if it fails.
+///
+/// With a limit, a body that takes longer fails, too. A limit is for a background worker, which has no other statement
+/// timeout. Without one, a cancellation ends the whole statement.
 pub fn run<T>(limit: Option<Duration>, body: impl FnOnce() -> T) -> Result<T, Failure> {
-    let outside = Outside::now();
-    // SAFETY: inside a transaction, and not in parallel mode. It ends below in each case.
+    let outer = OuterState::current();
+    // SAFETY: inside a transaction, and not in parallel mode. The subtransaction ends below in each case.
     unsafe {
         pg_sys::BeginInternalSubTransaction(std::ptr::null());
-        outside.restore_memory();
+        outer.restore_memory_context();
     }
     if let Some(limit) = limit {
         bgworker::cancel_after(limit);
     }
     let result = PgTryBuilder::new(AssertUnwindSafe(|| {
         let result = body();
-        // SAFETY: the subtransaction is the one from above: whatever `body` began has ended.
+        // SAFETY: the current subtransaction is the one from above, since everything that `body` began has ended.
         unsafe { pg_sys::ReleaseCurrentSubTransaction() };
         Ok(result)
     }))
     .catch_others(|error| Err(Box::new(error)))
     .execute();
     if limit.is_some() {
-        bgworker::cancel_no_more();
+        bgworker::disable_cancel();
     }
     match result {
         Ok(result) => {
-            outside.restore();
+            outer.restore();
             Ok(result)
         }
         Err(error) => {
-            // SAFETY: an error left the subtransaction open.
+            // SAFETY: the error left the subtransaction open.
             unsafe { pg_sys::RollbackAndReleaseCurrentSubTransaction() };
-            outside.restore();
+            outer.restore();
             let failure = failure(&error);
             if failure.code == PgSqlErrorCode::ERRCODE_QUERY_CANCELED && limit.is_none() {
                 error.rethrow()
@@ -65,26 +67,26 @@ fn failure(error: &CaughtError) -> Failure {
     Failure { code: report.sql_error_code(), message: report.message().to_string() }
 }
 
-/// What a subtransaction changes and leaves to its caller to put back.
-struct Outside {
-    memory: pg_sys::MemoryContext,
-    owner: pg_sys::ResourceOwner,
+/// The state of the process that a subtransaction changes and its caller restores.
+struct OuterState {
+    memory_context: pg_sys::MemoryContext,
+    resource_owner: pg_sys::ResourceOwner,
 }
 
-impl Outside {
-    fn now() -> Self {
-        // SAFETY: plain variables of the process.
-        unsafe { Self { memory: pg_sys::CurrentMemoryContext, owner: pg_sys::CurrentResourceOwner } }
+impl OuterState {
+    fn current() -> Self {
+        // SAFETY: reads variables of the process.
+        unsafe { Self { memory_context: pg_sys::CurrentMemoryContext, resource_owner: pg_sys::CurrentResourceOwner } }
     }
 
-    fn restore_memory(&self) {
+    fn restore_memory_context(&self) {
         // SAFETY: the context outlives the subtransaction.
-        unsafe { pg_sys::MemoryContextSwitchTo(self.memory) };
+        unsafe { pg_sys::MemoryContextSwitchTo(self.memory_context) };
     }
 
     fn restore(&self) {
-        self.restore_memory();
-        // SAFETY: so does the resource owner.
-        unsafe { pg_sys::CurrentResourceOwner = self.owner };
+        self.restore_memory_context();
+        // SAFETY: the resource owner outlives the subtransaction.
+        unsafe { pg_sys::CurrentResourceOwner = self.resource_owner };
     }
 }

@@ -1,4 +1,4 @@
-//! Rows as results: values in the order of the columns that are declared.
+//! Rows as function results.
 
 use std::ptr;
 
@@ -9,18 +9,19 @@ use pgrx::pgrx_sql_entity_graph::metadata::{
 use pgrx::{PgSqlErrorCode, pg_sys};
 use smallvec::SmallVec;
 
-use super::datum::Value;
-use super::raise::{CREATE_AGAIN, raise};
+use super::datum::TypedDatum;
+use super::raise::{RECREATE_HINT, raise};
+use super::varlena::palloc_copy;
 
-/// A row of a type that only the call knows: a function's OUT parameters.
-pub struct Record<const COLUMNS: usize>(pub [Value<'static>; COLUMNS]);
+/// A row whose type only the call knows: the OUT parameters of a function, in their order.
+pub struct Record<const COLUMNS: usize>(pub [TypedDatum<'static>; COLUMNS]);
 
-/// A row of a named type, complete.
+/// A row of a named type.
 pub struct Composite(pg_sys::Datum);
 
-/// PostgreSQL's functions as they are. Those of pgrx make a place for an error to jump to at each call, which for several
-/// short ones costs more than they do.
-mod plain {
+/// PostgreSQL's functions without pgrx's guards. A guard prepares for an error at each call, which costs more than these
+/// short functions do.
+mod unguarded {
     use super::pg_sys;
 
     unsafe extern "C-unwind" {
@@ -40,160 +41,162 @@ mod plain {
     }
 }
 
-/// A row of a named type that was formed once, to be answered often. It is of no use any more when the type has changed.
+/// A row of a named type that is formed once and returned often. It must not be used after the type has changed.
 #[derive(Clone)]
 pub struct RowTemplate<const COLUMNS: usize> {
-    words: SmallVec<[u64; FORMED_WORDS]>,
+    words: SmallVec<[u64; INLINE_WORDS]>,
     types: [pg_sys::Oid; COLUMNS],
 }
 
-/// A row of so many words takes no memory of its own.
-const FORMED_WORDS: usize = 16;
+/// The words of a row that are stored inline. A longer row allocates.
+const INLINE_WORDS: usize = 16;
 
 impl Composite {
-    /// PostgreSQL keeps the description of a row type at hand (utils/cache/typcache.c), so no catalogue is read.
-    pub fn new<const COLUMNS: usize>(row_type: pg_sys::Oid, values: [Value<'_>; COLUMNS]) -> Self {
-        // SAFETY: the description is there until invalidations are taken in, which forming a row does not do.
-        Self(unsafe { form(values, || description(row_type)) })
+    /// Forms a row. PostgreSQL caches the descriptors of row types (utils/cache/typcache.c), so no catalog is read.
+    pub fn new<const COLUMNS: usize>(row_type: pg_sys::Oid, values: [TypedDatum<'_>; COLUMNS]) -> Self {
+        // SAFETY: the descriptor is valid until invalidation messages are accepted, which forming a row does not do.
+        Self(unsafe { form(values, || tupdesc(row_type)) })
     }
 }
 
 impl<const COLUMNS: usize> RowTemplate<COLUMNS> {
-    pub fn new(row_type: pg_sys::Oid, values: [Value<'_>; COLUMNS]) -> Self {
+    /// Forms the row.
+    pub fn new(row_type: pg_sys::Oid, values: [TypedDatum<'_>; COLUMNS]) -> Self {
         let types = values.map(|value| value.oid);
         let Composite(row) = Composite::new(row_type, values);
-        // SAFETY: a row in one alloc_overhead, which has its length at its beginning (HeapTupleHeaderGetDatumLength).
+        // SAFETY: a row is one piece of memory that begins with its length (HeapTupleHeaderGetDatumLength).
         unsafe {
             let row = row.cast_mut_ptr::<pg_sys::varlena>();
             let length = pgrx::varsize_4b(row);
-            let mut words: SmallVec<[u64; FORMED_WORDS]> = SmallVec::from_elem(0, length.div_ceil(size_of::<u64>()));
+            let mut words: SmallVec<[u64; INLINE_WORDS]> = SmallVec::from_elem(0, length.div_ceil(size_of::<u64>()));
             ptr::copy_nonoverlapping(row.cast::<u8>(), words.as_mut_ptr().cast::<u8>(), length);
             Self { words, types }
         }
     }
 
-    /// As it is.
+    /// Returns a copy of the row.
     pub fn to_datum(&self) -> Composite {
-        let length = size_of_val(&*self.words);
-        // SAFETY: as many bytes are allocated as are copied.
-        unsafe {
-            let copy = pg_sys::palloc(length);
-            ptr::copy_nonoverlapping(self.words.as_ptr().cast::<u8>(), copy.cast::<u8>(), length);
-            Composite(pg_sys::Datum::from(copy))
-        }
+        Composite(palloc_copy(&self.words))
     }
 
-    /// With other values, of the same types, in these columns, which are counted from 0.
-    pub fn with_columns(&self, row_type: pg_sys::Oid, changes: &[(usize, Value<'_>)]) -> Composite {
-        assert!(changes.iter().all(|(place, value)| value.oid == self.types[*place]), "other types than the row has");
+    /// Returns a copy of the row with other values in some columns, which are counted from 0.
+    ///
+    /// # Panics
+    ///
+    /// Panics if a value has another type than its column.
+    pub fn with_columns(&self, row_type: pg_sys::Oid, changes: &[(usize, TypedDatum<'_>)]) -> Composite {
+        assert!(
+            changes.iter().all(|(column, value)| value.oid == self.types[*column]),
+            "the types of the columns differ"
+        );
         let mut tuple = pg_sys::HeapTupleData {
             t_len: size_of_val(&*self.words) as u32,
             t_data: self.words.as_ptr().cast_mut().cast(),
             ..Default::default()
         };
-        let mut datums = [pg_sys::Datum::null(); MOST_COLUMNS];
-        let mut nulls = [true; MOST_COLUMNS];
-        // SAFETY: the row has columns of these types, and is only read. It is there until the new one is formed, a copy. The
-        // assertion above has looked at each column: under the guard a panic would end the process.
+        let mut datums = [pg_sys::Datum::null(); MAX_COLUMNS];
+        let mut nulls = [true; MAX_COLUMNS];
+        // SAFETY: the row has columns of these types and is only read. The new row is a copy. Each column was checked by the
+        // assertion above: a panic under the guard would end the process.
         let row = unsafe {
             pg_sys::ffi::pg_guard_ffi_boundary(|| {
-                let tupdesc = description(row_type);
-                places(tupdesc, &self.types).map(|places| {
-                    plain::heap_deform_tuple(&mut tuple, tupdesc, datums.as_mut_ptr(), nulls.as_mut_ptr());
+                let tupdesc = tupdesc(row_type);
+                attribute_positions(tupdesc, &self.types).map(|positions| {
+                    unguarded::heap_deform_tuple(&mut tuple, tupdesc, datums.as_mut_ptr(), nulls.as_mut_ptr());
                     for (column, value) in changes {
-                        let place = usize::from(places[*column]) % MOST_COLUMNS;
-                        datums[place] = value.datum.unwrap_or_else(pg_sys::Datum::null);
-                        nulls[place] = value.datum.is_none();
+                        let position = usize::from(positions[*column]) % MAX_COLUMNS;
+                        datums[position] = value.datum.unwrap_or_else(pg_sys::Datum::null);
+                        nulls[position] = value.datum.is_none();
                     }
-                    let changed = plain::heap_form_tuple(tupdesc, datums.as_mut_ptr(), nulls.as_mut_ptr());
-                    plain::HeapTupleHeaderGetDatum((*changed).t_data)
+                    let changed = unguarded::heap_form_tuple(tupdesc, datums.as_mut_ptr(), nulls.as_mut_ptr());
+                    unguarded::HeapTupleHeaderGetDatum((*changed).t_data)
                 })
             })
         };
-        Composite(row.unwrap_or_else(|| other_columns()))
+        Composite(row.unwrap_or_else(|| unexpected_columns()))
     }
 
-    /// How many bytes it takes beside itself, where each alloc_overhead takes `alloc_overhead` more than what is in it.
+    /// Returns the bytes that it allocates, with `alloc_overhead` for each allocation.
     pub fn heap_size(&self, alloc_overhead: usize) -> usize {
         if self.words.spilled() { alloc_overhead + size_of_val(&*self.words) } else { 0 }
     }
 }
 
-/// Somebody has altered the row type, or the library and the extension's objects are of two versions.
-fn other_columns() -> ! {
+/// Raises an error: the row type was altered, or the library and the extension's objects have different versions.
+fn unexpected_columns() -> ! {
     let message = "the result type of a function of token_auth has other columns than its library returns";
-    raise(PgSqlErrorCode::ERRCODE_DATATYPE_MISMATCH, message, CREATE_AGAIN)
+    raise(PgSqlErrorCode::ERRCODE_DATATYPE_MISMATCH, message, RECREATE_HINT)
 }
 
-/// How a row type is made, or null.
+/// Returns the descriptor of a row type, or null.
 ///
 /// # Safety
-/// Under a guard. It is there until invalidations are taken in.
-unsafe fn description(row_type: pg_sys::Oid) -> pg_sys::TupleDesc {
-    // SAFETY: an entry of the type cache lasts as long as the process.
-    unsafe { (*plain::lookup_type_cache(row_type, pg_sys::TYPECACHE_TUPDESC as i32)).tupDesc }
+/// It is called under a guard. The result is valid until invalidation messages are accepted.
+unsafe fn tupdesc(row_type: pg_sys::Oid) -> pg_sys::TupleDesc {
+    // SAFETY: an entry of the type cache lives as long as the process.
+    unsafe { (*unguarded::lookup_type_cache(row_type, pg_sys::TYPECACHE_TUPDESC as i32)).tupDesc }
 }
 
 /// # Safety
-/// `describe` returns null, or a description that is valid until the row is formed, of a type that is registered. It has
-/// nothing to drop, because an error of PostgreSQL jumps over it.
+/// `describe` returns null, or the descriptor of a registered type that is valid until the row is formed. It has nothing to
+/// drop, because a PostgreSQL error jumps over it.
 unsafe fn form<const COLUMNS: usize>(
-    values: [Value<'_>; COLUMNS],
+    values: [TypedDatum<'_>; COLUMNS],
     describe: impl FnOnce() -> pg_sys::TupleDesc,
 ) -> pg_sys::Datum {
     let types = values.map(|value| value.oid);
-    let mut datums = [pg_sys::Datum::null(); MOST_COLUMNS];
-    let mut nulls = [true; MOST_COLUMNS];
-    // SAFETY: there are as many values as columns, of the same types; the row that is returned is a copy.
+    let mut datums = [pg_sys::Datum::null(); MAX_COLUMNS];
+    let mut nulls = [true; MAX_COLUMNS];
+    // SAFETY: there are as many values as columns, of the same types. The returned row is a copy.
     let row = unsafe {
         pg_sys::ffi::pg_guard_ffi_boundary(|| {
             let tupdesc = describe();
-            places(tupdesc, &types).map(|places| {
-                for (place, value) in places.iter().zip(&values) {
-                    let place = usize::from(*place) % MOST_COLUMNS;
-                    datums[place] = value.datum.unwrap_or_else(pg_sys::Datum::null);
-                    nulls[place] = value.datum.is_none();
+            attribute_positions(tupdesc, &types).map(|positions| {
+                for (position, value) in positions.iter().zip(&values) {
+                    let position = usize::from(*position) % MAX_COLUMNS;
+                    datums[position] = value.datum.unwrap_or_else(pg_sys::Datum::null);
+                    nulls[position] = value.datum.is_none();
                 }
-                let tuple = plain::heap_form_tuple(tupdesc, datums.as_mut_ptr(), nulls.as_mut_ptr());
-                plain::HeapTupleHeaderGetDatum((*tuple).t_data)
+                let tuple = unguarded::heap_form_tuple(tupdesc, datums.as_mut_ptr(), nulls.as_mut_ptr());
+                unguarded::HeapTupleHeaderGetDatum((*tuple).t_data)
             })
         })
     };
-    row.unwrap_or_else(|| other_columns())
+    row.unwrap_or_else(|| unexpected_columns())
 }
 
-/// A row type has no more columns, those that were dropped included: each leaves its place behind.
-const MOST_COLUMNS: usize = 32;
+/// The most columns of a row type, dropped ones included: each leaves its position behind.
+const MAX_COLUMNS: usize = 32;
 
-/// Where the columns of these types are in a row, or `None` where `tupdesc` describes a row of other ones.
+/// Returns the positions of the columns in a row, or `None` if its columns do not have these types.
 ///
 /// # Safety
 /// `tupdesc` is null or valid.
-unsafe fn places<const COLUMNS: usize>(
+unsafe fn attribute_positions<const COLUMNS: usize>(
     tupdesc: pg_sys::TupleDesc,
     types: &[pg_sys::Oid; COLUMNS],
 ) -> Option<[u8; COLUMNS]> {
     if tupdesc.is_null() {
         return None;
     }
-    // SAFETY: as above.
-    let columns = unsafe { columns(tupdesc) };
-    let mut places = [0; COLUMNS];
+    // SAFETY: it is valid.
+    let attributes = unsafe { attributes(tupdesc) };
+    let mut positions = [0; COLUMNS];
     let mut found = 0;
-    for (place, column) in columns.iter().enumerate().filter(|(_, column)| !column.attisdropped) {
-        if types.get(found) != Some(&column.atttypid) {
+    for (position, attribute) in attributes.iter().enumerate().filter(|(_, attribute)| !attribute.attisdropped) {
+        if types.get(found) != Some(&attribute.atttypid) {
             return None;
         }
-        places[found] = place as u8;
+        positions[found] = position as u8;
         found += 1;
     }
-    (found == COLUMNS && columns.len() <= MOST_COLUMNS).then(|| places)
+    (found == COLUMNS && attributes.len() <= MAX_COLUMNS).then(|| positions)
 }
 
 /// # Safety
 /// `tupdesc` is valid as long as the slice is used.
-unsafe fn columns<'a>(tupdesc: pg_sys::TupleDesc) -> &'a [pg_sys::FormData_pg_attribute] {
-    // SAFETY: the columns are where PostgreSQL has them (access/tupdesc.h): from version 18 on behind short ones.
+unsafe fn attributes<'a>(tupdesc: pg_sys::TupleDesc) -> &'a [pg_sys::FormData_pg_attribute] {
+    // SAFETY: this is where PostgreSQL has them (access/tupdesc.h): from version 18 on, after the compact attributes.
     unsafe {
         let count = (*tupdesc).natts as usize;
         #[cfg(not(feature = "pg18"))]
@@ -204,15 +207,15 @@ unsafe fn columns<'a>(tupdesc: pg_sys::TupleDesc) -> &'a [pg_sys::FormData_pg_at
     }
 }
 
-// SAFETY: the datum that it boxes is a composite of the type that the call expects, or an error.
+// SAFETY: the boxed datum is a composite of the type that the call expects, or there is an error.
 unsafe impl<const COLUMNS: usize> BoxRet for Record<COLUMNS> {
     unsafe fn box_into<'fcx>(self, fcinfo: &mut FcInfo<'fcx>) -> pgrx::datum::Datum<'fcx> {
-        // SAFETY: called by the function's wrapper with PostgreSQL's own fcinfo, and the datum is returned at once.
+        // SAFETY: the function's wrapper calls this with PostgreSQL's own fcinfo, and returns the datum at once.
         unsafe {
             let mut tupdesc = ptr::null_mut();
             let class = pg_sys::get_call_result_type(fcinfo.as_mut_ptr(), ptr::null_mut(), &mut tupdesc);
             if class != pg_sys::TypeFuncClass::TYPEFUNC_COMPOSITE {
-                other_columns()
+                unexpected_columns()
             }
             let tupdesc = pg_sys::BlessTupleDesc(tupdesc);
             fcinfo.return_raw_datum(form(self.0, || tupdesc))
@@ -220,17 +223,17 @@ unsafe impl<const COLUMNS: usize> BoxRet for Record<COLUMNS> {
     }
 }
 
-// SAFETY: the datum is a complete row, in the memory context of the call.
+// SAFETY: the datum is a whole row in the memory context of the call.
 unsafe impl BoxRet for Composite {
     unsafe fn box_into<'fcx>(self, fcinfo: &mut FcInfo<'fcx>) -> pgrx::datum::Datum<'fcx> {
-        // SAFETY: the function is declared to return the type that it was made for.
+        // SAFETY: the function is declared to return the type that the row was formed for.
         unsafe { fcinfo.return_raw_datum(self.0) }
     }
 }
 
 macro_rules! declared_by_hand {
     ([$($generics:tt)*] $type:ty) => {
-        // SAFETY: only the SQL generator reads this, and every function that returns a row is declared in sql/ by hand.
+        // SAFETY: only the SQL generator reads this, and every function that returns a row is declared by hand in sql/.
         unsafe impl $($generics)* SqlTranslatable for $type {
             const TYPE_IDENT: &'static str = concat!("token_auth::", stringify!($type));
             const TYPE_ORIGIN: TypeOrigin = TypeOrigin::External;

@@ -1,25 +1,31 @@
-//! A transaction that acts as a token: who is it, and how does it begin and end.
+//! A transaction that is authenticated as a token: how that begins and ends, and what the token may do.
 
-pub mod token;
+pub mod identity;
+mod token;
+
+use std::rc::Rc;
 
 use pgrx::{pg_extern, warning};
 
-use crate::arguments::Text;
-use crate::error::{Error, guarded};
-use crate::pg::datum::OwnedArray;
-use crate::pg::{protected_guc, server};
-use crate::verify::{self, Verification};
+use self::token::with_current;
+use crate::arguments::TextArg;
+use crate::error::{EnvironmentError, Error, PermissionError, guarded};
+use crate::pg::tuple::Composite;
+use crate::pg::varlena::OwnedArray;
+use crate::pg::xact;
+use crate::verify;
+use crate::verify::state::TokenState;
 
-/// Whoever was authenticated before is so no longer, also where this secret is refused.
+/// Ends an earlier authentication, even if this secret is refused.
 #[pg_extern(sql = false)]
-fn authenticate(secret: Text<'_>) -> Verification {
+fn authenticate(secret: TextArg<'_>) -> Composite {
     guarded(|| {
         check_not_parallel("authenticate")?;
-        protected_guc::clear_identity();
-        let (verification, good) = verify::identify(secret);
-        if let Some(identity) = good {
-            protected_guc::set_identity(identity);
-            if server::is_alone_in_transaction() {
+        identity::clear_identity();
+        let (verification, identity) = verify::identify(secret);
+        if let Some(identity) = identity {
+            identity::set_identity(identity);
+            if xact::is_single_statement() {
                 warning!(
                     "authenticate() lasts until the end of the transaction, which is this statement: call it after BEGIN"
                 );
@@ -33,44 +39,49 @@ fn authenticate(secret: Text<'_>) -> Verification {
 fn deauthenticate() {
     guarded(|| {
         check_not_parallel("deauthenticate")?;
-        protected_guc::clear_identity();
+        identity::clear_identity();
         Ok(())
     })
 }
 
 #[pg_extern(sql = false)]
 fn current_token_id() -> Option<i64> {
-    token::with_current(|session_token| session_token.token.id)
+    with_current(|session| session.token.id)
 }
 
 #[pg_extern(sql = false)]
 fn current_account_id() -> Option<i64> {
-    token::with_current(|session_token| session_token.token.account_id)
+    with_current(|session| session.token.account_id)
 }
 
-/// It is asked for each row, so nothing stands between the call and the answer. What cannot be asked is not allowed.
+/// Returns false for a question that cannot be asked. It is called for each row, so it is not guarded as a whole.
 #[pg_extern(sql = false)]
-fn allows(scope: Text<'_>, domain: Text<'_>) -> bool {
-    scope
-        .and_then(|scope| token::with_current(|session_token| session_token.allows(scope, domain)))
-        .flatten()
-        .unwrap_or(false)
+fn allows(scope: TextArg<'_>, domain: TextArg<'_>) -> bool {
+    scope.and_then(|scope| with_current(|session| session.allows(scope, domain))).flatten().unwrap_or(false)
 }
 
 #[pg_extern(sql = false)]
-fn allowed_domains(scope: Text<'_>) -> OwnedArray {
-    let names =
-        scope.and_then(|scope| token::with_current(|session_token| session_token.domain_names(scope))).flatten();
-    names.unwrap_or_else(|| OwnedArray::array(Vec::<String>::new()))
+fn allowed_domains(scope: TextArg<'_>) -> OwnedArray {
+    let names = scope.and_then(|scope| with_current(|session| session.domain_names(scope))).flatten();
+    names.unwrap_or_else(|| OwnedArray::new(Vec::<String>::new()))
 }
 
 #[pg_extern(sql = false)]
-fn allowed_domain_ids(scope: Text<'_>) -> OwnedArray {
-    let ids = scope.and_then(|scope| token::with_current(|session_token| session_token.domain_ids(scope))).flatten();
-    ids.unwrap_or_else(|| OwnedArray::array(Vec::<i64>::new()))
+fn allowed_domain_ids(scope: TextArg<'_>) -> OwnedArray {
+    let ids = scope.and_then(|scope| with_current(|session| session.domain_ids(scope))).flatten();
+    ids.unwrap_or_else(|| OwnedArray::new(Vec::<i64>::new()))
 }
 
-/// A setting cannot change while a parallel query runs; the workers have their copy already.
+/// Returns the session token, or `None` if the transaction is not authenticated.
+///
+/// A token that is no longer valid is an error: a call that it was allowed to make must not be made as another user.
+pub fn current_token() -> Result<Option<Rc<TokenState>>, Error> {
+    let Some(identity) = identity::current_identity() else { return Ok(None) };
+    let token = with_current(|session| Rc::clone(&session.token));
+    token.map(Some).ok_or(PermissionError::SessionTokenInvalid(identity.token_id).into())
+}
+
+/// A setting cannot change while a parallel query runs: its workers have their copy already.
 fn check_not_parallel(function: &'static str) -> Result<(), Error> {
-    if server::is_in_parallel_mode() { Err(Error::Parallel(function)) } else { Ok(()) }
+    if xact::is_in_parallel_mode() { Err(EnvironmentError::ParallelQuery(function).into()) } else { Ok(()) }
 }

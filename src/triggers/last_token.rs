@@ -1,22 +1,22 @@
-//! The guard of a domain's last live token, for functions and for anybody's plain DML alike.
+//! The guard of a domain's last live token, for functions and plain DML alike.
 //!
-//! A statement that ends a live token of a domain locks the domain's row and then looks for another
-//! one under a snapshot taken after the lock: of two sessions that each end one of the last two, the second waits for
-//! the first and then sees what it did, at every isolation level. (At REPEATABLE READ the row lock alone raises no
-//! serialization failure, because the row was locked and not changed.) Whether the domain and the account still exist
-//! is read the same way: a token may go with its domain or its account.
+//! A statement that ends a live token of a domain locks the domain's row, and then looks for another live token under a
+//! snapshot that is taken after the lock. If two sessions each end one of the last two tokens, the second waits for the first
+//! and then sees its change, at every isolation level. (At REPEATABLE READ the lock alone raises no serialization failure,
+//! because the row was locked and not changed.) That the domain and the account still exist is read in the same way: a
+//! token may be deleted with its domain or its account.
 
 use pgrx::{PgTrigger, pg_trigger};
 
-use crate::error::{Error, guarded};
-use crate::pg::datum::Value;
-use crate::pg::server;
+use super::{TriggerResult, check_table, old_row};
+use crate::error::{EnvironmentError, StateError, guarded};
+use crate::pg::datum::TypedDatum;
 use crate::pg::spi::Query;
-use crate::triggers::immutable::{Outcome, check_table};
+use crate::pg::{clock, xact};
 
 /// AFTER DELETE OR UPDATE of a token that was live, for each row.
 #[pg_trigger(sql = false)]
-fn keep_last_token<'a>(trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
+fn keep_last_token<'a>(trigger: &'a PgTrigger<'a>) -> TriggerResult<'a> {
     static LOCK_DOMAIN: Query = Query::new(
         "SELECT d.name, p.name
            FROM token_auth.domain d
@@ -35,25 +35,26 @@ fn keep_last_token<'a>(trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
     );
     guarded(|| {
         check_table(trigger)?;
-        let old = trigger.old().ok_or(Error::NotOurTable)?;
-        let home: Option<i64> = old.get_by_name("domain_id").map_err(|_| Error::NotOurTable)?;
-        let kept = LOCK_DOMAIN.row_latest_snapshot(&[home.into()], |row| (row.get_not_null(1), row.get_not_null(2)));
-        let Some((domain, profile)) = kept else { return Ok(()) };
-        let live: [Value; 2] = [home.into(), server::now().into()];
+        let old = old_row(trigger)?;
+        let home: Option<i64> = old.get_by_name("domain_id").map_err(|_| EnvironmentError::ForeignTable)?;
+        let guarded_domain =
+            LOCK_DOMAIN.row_latest_snapshot(&[home.into()], |row| (row.get_not_null(1), row.get_not_null(2)));
+        let Some((domain, profile)) = guarded_domain else { return Ok(()) };
+        let live: [TypedDatum; 2] = [home.into(), clock::now().into()];
         if OTHER.row_latest_snapshot(&live, |_| ()).is_some() {
             return Ok(());
         }
-        // A transaction that still sees another live token did not know better, and may succeed when it is retried.
-        let retry = server::snapshot_stands_still() && OTHER.row(&live, |_| ()).is_some();
-        Err(Error::LastToken { domain, profile, retry })
+        // A transaction whose snapshot still shows another live token may succeed when it is retried.
+        let retry = xact::uses_one_snapshot() && OTHER.row(&live, |_| ()).is_some();
+        Err(StateError::LastToken { domain, profile, retry }.into())
     });
     Ok(None)
 }
 
-/// AFTER TRUNCATE of the tokens: the rows are gone, so it takes every domain of a profile that keeps the last token
-/// for one that had some.
+/// AFTER TRUNCATE of the tokens. The rows are gone, so every domain of a profile with `keeps_last_token` counts as one that
+/// had tokens.
 #[pg_trigger(sql = false)]
-fn keep_last_tokens_on_truncate<'a>(trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
+fn keep_last_tokens_on_truncate<'a>(trigger: &'a PgTrigger<'a>) -> TriggerResult<'a> {
     static DOMAIN: Query = Query::new(
         "SELECT d.name, p.name
            FROM token_auth.domain d
@@ -66,7 +67,7 @@ fn keep_last_tokens_on_truncate<'a>(trigger: &'a PgTrigger<'a>) -> Outcome<'a> {
     guarded(|| {
         check_table(trigger)?;
         match DOMAIN.row_latest_snapshot(&[], |row| (row.get_not_null(1), row.get_not_null(2))) {
-            Some((domain, profile)) => Err(Error::LastTokenTruncated { domain, profile }),
+            Some((domain, profile)) => Err(StateError::LastTokenTruncated { domain, profile }.into()),
             None => Ok(()),
         }
     });

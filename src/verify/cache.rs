@@ -1,9 +1,10 @@
-//! What this backend remembers of tokens, accounts and domains, so that a verification that was asked before reads nothing.
+//! The session's cache of tokens, accounts and domains, so that a repeated verification reads no table.
 //!
-//! An entry is good as long as PostgreSQL's shared invalidation has told of no change to what it was read from: see
-//! `store/invalidation.rs`. All of them together take at most `token_auth.cache_size`. That there is no such token, or no
-//! such domain, is not cache: whoever makes up secrets and names gets no room, and who is told of a token before it
-//! has been committed does not hear "no" for longer than that.
+//! An entry is current as long as no invalidation message has arrived about what it was read from: see `invalidation.rs`.
+//! All entries together take at most `token_auth.cache_size`.
+//!
+//! That a token or a domain does not exist is not cached. So invented secrets and names take no room, and a session that
+//! is asked about a token before its creator commits does not answer "not found" for longer than that.
 
 use std::cell::RefCell;
 use std::hash::{Hash, Hasher};
@@ -12,57 +13,61 @@ use std::rc::Rc;
 use token_auth_core::cache::{Cache, Equivalent, HeapSize};
 use token_auth_core::secret::Digest;
 
+use super::invalidation::Stamp;
+use super::state::{AccountState, CachedToken, DomainState};
 use crate::guc;
-use crate::pg::inval::Stamp;
-use crate::verify::reader::{AccountState, CachedToken, DomainState};
 
-/// The token with this digest, as it is now.
+/// Returns the token with this digest.
 pub fn token(digest: &Digest) -> Option<Rc<CachedToken>> {
-    get(&KeyRef::Token(digest), |fact, stamp| match fact {
-        Fact::Token(cached) if stamp.is_current_for_token(cached.token.id, cached.token.account_id) => {
+    get(&KeyRef::Token(digest), |state, stamp| match state {
+        CachedState::Token(cached) if stamp.is_current_for_token(cached.token.id, cached.token.account_id) => {
             Some(Rc::clone(cached))
         }
         _ => None,
     })
 }
 
+/// Returns an account.
 pub fn account(id: i64) -> Option<AccountState> {
-    get(&KeyRef::Account(id), |fact, stamp| match fact {
-        Fact::Account(account) if stamp.is_current_for_account(id) => Some(AccountState::clone(account)),
+    get(&KeyRef::Account(id), |state, stamp| match state {
+        CachedState::Account(account) if stamp.is_current_for_account(id) => Some(AccountState::clone(account)),
         _ => None,
     })
 }
 
-/// The domain of an account with this name, folded.
+/// Returns the domain of an account with this folded name.
 pub fn domain(account_id: i64, folded: &str) -> Option<Rc<DomainState>> {
-    get(&KeyRef::Domain(account_id, folded), |fact, stamp| match fact {
-        Fact::Domain(domain) if stamp.is_current_for_account(account_id) => Some(Rc::clone(domain)),
+    get(&KeyRef::Domain(account_id, folded), |state, stamp| match state {
+        CachedState::Domain(domain) if stamp.is_current_for_account(account_id) => Some(Rc::clone(domain)),
         _ => None,
     })
 }
 
+/// Inserts a token that was just read.
 pub fn insert_token(cached: &Rc<CachedToken>) {
     let stamp = Stamp::of_token(cached.token.id, cached.token.account_id);
-    insert(CacheKey::Token(*cached.token.digest()), Fact::Token(Rc::clone(cached)), stamp);
+    insert(Key::Token(cached.token.digest), CachedState::Token(Rc::clone(cached)), stamp);
 }
 
+/// Inserts an account that was just read.
 pub fn insert_account(id: i64, account: AccountState) {
-    insert(CacheKey::Account(id), Fact::Account(Rc::new(account)), Stamp::of_account(id));
+    insert(Key::Account(id), CachedState::Account(Rc::new(account)), Stamp::of_account(id));
 }
 
+/// Inserts a domain that was just read.
 pub fn insert_domain(account_id: i64, domain: &Rc<DomainState>) {
-    let key = CacheKey::Domain(account_id, domain.name.as_str().into());
-    insert(key, Fact::Domain(Rc::clone(domain)), Stamp::of_account(account_id));
+    let key = Key::Domain(account_id, domain.name.as_str().into());
+    insert(key, CachedState::Domain(Rc::clone(domain)), Stamp::of_account(account_id));
 }
 
-/// A usual entry in all, in bytes.
+/// The expected bytes of an entry, all included.
 const EXPECTED_ENTRY_SIZE: usize = 680;
 
-/// Seeded, so that nobody can choose names that collide.
-type Entries = Cache<CacheKey, Entry, foldhash::fast::RandomState>;
+/// The hasher is seeded, so that no caller can choose keys that collide.
+type Entries = Cache<Key, Entry, foldhash::fast::RandomState>;
 
 struct TokenCache {
-    /// The setting that it was made for.
+    /// The value of `token_auth.cache_size` that it was made for.
     size: usize,
     entries: Entries,
 }
@@ -71,16 +76,16 @@ thread_local! {
     static CACHE: RefCell<Option<TokenCache>> = const { RefCell::new(None) };
 }
 
-fn get<T>(key: &KeyRef<'_>, read: impl FnOnce(&Fact, &Stamp) -> Option<T>) -> Option<T> {
-    with(|entries| entries.get(key).and_then(|entry| read(&entry.fact, &entry.stamp)))?
+fn get<T>(key: &KeyRef<'_>, read: impl FnOnce(&CachedState, &Stamp) -> Option<T>) -> Option<T> {
+    with_entries(|entries| entries.get(key).and_then(|entry| read(&entry.state, &entry.stamp)))?
 }
 
-fn insert(key: CacheKey, fact: Fact, stamp: Stamp) {
-    with(|entries| entries.insert(key, Entry { stamp, fact }));
+fn insert(key: Key, state: CachedState, stamp: Stamp) {
+    with_entries(|entries| entries.insert(key, Entry { stamp, state }));
 }
 
-/// `None` where nothing is to be cache.
-fn with<T>(act: impl FnOnce(&mut Entries) -> T) -> Option<T> {
+/// Calls `act` with the entries. Returns `None` if the cache is turned off.
+fn with_entries<T>(act: impl FnOnce(&mut Entries) -> T) -> Option<T> {
     let size = guc::cache_size();
     CACHE.with_borrow_mut(|cache| {
         if cache.as_ref().is_none_or(|cache| cache.size != size) {
@@ -93,70 +98,73 @@ fn with<T>(act: impl FnOnce(&mut Entries) -> T) -> Option<T> {
 
 struct Entry {
     stamp: Stamp,
-    fact: Fact,
+    state: CachedState,
 }
 
-enum Fact {
+enum CachedState {
     Token(Rc<CachedToken>),
     Account(Rc<AccountState>),
     Domain(Rc<DomainState>),
 }
 
-/// What an allocation takes beside what was asked for, with the two counters of an `Rc`.
+/// The bytes of an allocation beyond those asked for, with the two counters of an `Rc`.
 const ALLOC_OVERHEAD: usize = 32;
 
 impl HeapSize for Entry {
     fn heap_size(&self) -> usize {
         ALLOC_OVERHEAD
-            + match &self.fact {
-                Fact::Token(cached) => size_of::<CachedToken>() + cached.heap_size(ALLOC_OVERHEAD),
-                Fact::Account(account) => size_of::<AccountState>() + account.stamp.heap_size(ALLOC_OVERHEAD),
-                Fact::Domain(domain) => {
+            + match &self.state {
+                CachedState::Token(cached) => size_of::<CachedToken>() + cached.heap_size(ALLOC_OVERHEAD),
+                CachedState::Account(account) => {
+                    size_of::<AccountState>() + account.read_stamp.heap_size(ALLOC_OVERHEAD)
+                }
+                CachedState::Domain(domain) => {
                     let name = ALLOC_OVERHEAD + domain.name.len();
-                    size_of::<DomainState>() + name + domain.stamp.heap_size(ALLOC_OVERHEAD)
+                    size_of::<DomainState>() + name + domain.read_stamp.heap_size(ALLOC_OVERHEAD)
                 }
             }
     }
 }
 
 #[derive(PartialEq, Eq)]
-enum CacheKey {
+enum Key {
     Token(Digest),
     Account(i64),
     Domain(i64, Box<str>),
 }
 
+/// A borrowed [`Key`].
 enum KeyRef<'a> {
     Token(&'a Digest),
     Account(i64),
     Domain(i64, &'a str),
 }
 
-impl HeapSize for CacheKey {
+impl HeapSize for Key {
     fn heap_size(&self) -> usize {
         match self {
-            CacheKey::Token(_) | CacheKey::Account(_) => 0,
-            CacheKey::Domain(_, name) => ALLOC_OVERHEAD + name.len(),
+            Key::Token(_) | Key::Account(_) => 0,
+            Key::Domain(_, name) => ALLOC_OVERHEAD + name.len(),
         }
     }
 }
 
-impl CacheKey {
+impl Key {
     fn as_ref(&self) -> KeyRef<'_> {
         match self {
-            CacheKey::Token(digest) => KeyRef::Token(digest),
-            CacheKey::Account(id) => KeyRef::Account(*id),
-            CacheKey::Domain(account_id, name) => KeyRef::Domain(*account_id, name),
+            Key::Token(digest) => KeyRef::Token(digest),
+            Key::Account(id) => KeyRef::Account(*id),
+            Key::Domain(account_id, name) => KeyRef::Domain(*account_id, name),
         }
     }
 }
 
-impl Equivalent<CacheKey> for KeyRef<'_> {
-    fn equivalent(&self, key: &CacheKey) -> bool {
+impl Equivalent<Key> for KeyRef<'_> {
+    fn equivalent(&self, key: &Key) -> bool {
         match (self, key) {
-            (KeyRef::Token(digest), CacheKey::Token(other)) => *digest == other,
-            (KeyRef::Account(id), CacheKey::Account(other)) => id == other,
-            (KeyRef::Domain(account_id, name), CacheKey::Domain(other_account, other_name)) => {
+            (KeyRef::Token(digest), Key::Token(other)) => *digest == other,
+            (KeyRef::Account(id), Key::Account(other)) => id == other,
+            (KeyRef::Domain(account_id, name), Key::Domain(other_account, other_name)) => {
                 account_id == other_account && **name == **other_name
             }
             _ => false,
@@ -164,7 +172,7 @@ impl Equivalent<CacheKey> for KeyRef<'_> {
     }
 }
 
-impl Hash for CacheKey {
+impl Hash for Key {
     fn hash<H: Hasher>(&self, hasher: &mut H) {
         self.as_ref().hash(hasher);
     }
@@ -173,6 +181,7 @@ impl Hash for CacheKey {
 impl Hash for KeyRef<'_> {
     fn hash<H: Hasher>(&self, hasher: &mut H) {
         match self {
+            // A digest is uniformly distributed, so a part of it is enough.
             KeyRef::Token(digest) => hasher.write(&digest[..8]),
             KeyRef::Account(id) => id.hash(hasher),
             KeyRef::Domain(account_id, name) => (account_id, name).hash(hasher),

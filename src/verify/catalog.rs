@@ -1,34 +1,38 @@
-//! Our tables, as far as facts are read from them without SQL: where they are, and how their columns are numbered.
+//! The OIDs and columns of the tables that verification reads without SQL.
 //!
-//! They are found by their names, and found again whenever one of them has changed.
+//! They are found by name, and found again if one of the tables has changed.
 
 use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 
 use pgrx::pg_sys;
+use token_auth_core::scope::grant::Grants;
 
+use super::state::COLUMNS;
 use crate::error::guarded;
-use crate::pg::datum::{FixedBytea, Jsonb, OwnedVarlena, Scopes, Timestamp};
-use crate::pg::index_scan::{self, Column, IndexedTable, Table};
-use crate::pg::inval::{self, RelationStamp};
-use crate::pg::server;
+use crate::pg::datum::{CollectedTexts, Jsonb, Timestamp};
+use crate::pg::index_scan::IndexedTable;
+use crate::pg::inval::{self, WatchStamp};
+use crate::pg::relation::{self, Column, OpenTable};
 use crate::pg::tuple::RowTemplate;
+use crate::pg::varlena::{FixedBytea, OwnedVarlena};
+use crate::pg::xact;
 
-/// What facts are read from.
+/// The tables, and the type of a verification.
 pub struct Catalog {
     pub token: TokenTable,
     pub access: AccessTable,
     pub account: AccountTable,
     pub profile: ProfileTable,
     pub domain: DomainTable,
-    /// The type of what a verification answers.
+    /// The row type `token_auth.verification`.
     pub verification: pg_sys::Oid,
     verification_relation: pg_sys::Oid,
-    /// The answers about no token at all, once they were asked for.
-    pub malformed: OnceCell<RowTemplate<8>>,
-    pub not_found: OnceCell<RowTemplate<8>>,
-    /// Each table has its triggers, and nobody has turned one off: what was read can be remembered.
-    pub invalidates_cache: bool,
+    /// The verifications of secrets without a token, formed when they are first needed.
+    pub malformed: OnceCell<RowTemplate<COLUMNS>>,
+    pub not_found: OnceCell<RowTemplate<COLUMNS>>,
+    /// True if each table has its trigger `invalidate_cache`, ENABLE ALWAYS, so that reads can be cached.
+    pub sends_invalidations: bool,
 }
 
 macro_rules! table {
@@ -42,10 +46,10 @@ macro_rules! table {
 
         impl $name {
             fn find() -> Self {
-                let oid = index_scan::find($table);
+                let oid = relation::find($table);
                 Self {
                     oid,
-                    $($index: index_scan::find($index_name),)*
+                    $($index: relation::find($index_name),)*
                     $($column: Column::find(oid, {
                         const NAME: &str = concat!(stringify!($column), "\0");
                         std::ffi::CStr::from_bytes_with_nul(NAME.as_bytes()).expect("a name has no NUL in it")
@@ -60,79 +64,96 @@ macro_rules! table {
     };
 }
 
-table!(TokenTable = c"token" {
-    id: i64, account_id: i64, domain_id: i64, name: OwnedVarlena<String>, digest: FixedBytea<32>, paused_at: Timestamp,
-    expires_at: Timestamp, metadata: OwnedVarlena<Jsonb>,
-} by { by_id = c"token_pkey", by_digest = c"token_digest_excl" });
-table!(AccessTable = c"token_access" { domain_id: i64, scopes: Scopes }
-    by { by_token = c"token_access_token_id_domain_id_key" });
-table!(AccountTable = c"account" { profile: OwnedVarlena<String>, paused_at: Timestamp } by { by_id = c"account_pkey" });
-table!(ProfileTable = c"profile" { needs_verified_domain: bool } by { by_name = c"profile_pkey" });
-table!(DomainTable = c"domain" { id: i64, name: String, verified_at: Timestamp }
-    by { by_id = c"domain_pkey", by_name = c"domain_account_id_name_key" });
+table!(
+    /// `token_auth.token`
+    TokenTable = c"token" {
+        id: i64, account_id: i64, domain_id: i64, name: OwnedVarlena<String>, digest: FixedBytea<32>,
+        paused_at: Timestamp, expires_at: Timestamp, metadata: OwnedVarlena<Jsonb>,
+    } by { by_id = c"token_pkey", by_digest = c"token_digest_excl" }
+);
+table!(
+    /// `token_auth.token_access`
+    AccessTable = c"token_access" { domain_id: i64, scopes: CollectedTexts<Grants> }
+        by { by_token = c"token_access_token_id_domain_id_key" }
+);
+table!(
+    /// `token_auth.account`
+    AccountTable = c"account" { profile: OwnedVarlena<String>, paused_at: Timestamp } by { by_id = c"account_pkey" }
+);
+table!(
+    /// `token_auth.profile`
+    ProfileTable = c"profile" { needs_verified_domain: bool } by { by_name = c"profile_pkey" }
+);
+table!(
+    /// `token_auth.domain`
+    DomainTable = c"domain" { id: i64, name: String, verified_at: Timestamp }
+        by { by_id = c"domain_pkey", by_name = c"domain_account_id_name_key" }
+);
 
 impl Catalog {
-    /// As they are now. Most calls only look whether they are still the same, so only what can fail is wrapped for it.
+    /// Returns the current catalog. Most calls only check that it has not changed, so only the search is guarded.
     pub fn current() -> Rc<Self> {
         thread_local! {
-            static FOUND: RefCell<Option<(Rc<Catalog>, RelationStamp)>> = const { RefCell::new(None) };
+            static FOUND: RefCell<Option<(Rc<Catalog>, WatchStamp)>> = const { RefCell::new(None) };
         }
         FOUND.with_borrow_mut(|found| match found {
-            Some((tables, stamp)) if *stamp == RelationStamp::now() => Rc::clone(tables),
+            Some((catalog, stamp)) if *stamp == WatchStamp::current() => Rc::clone(catalog),
             _ => {
-                let (tables, stamp) = guarded(|| Ok(inval::watch(Self::find, Self::relations)));
-                let tables = Rc::new(tables);
-                *found = Some((Rc::clone(&tables), stamp));
-                tables
+                let (catalog, stamp) = guarded(|| Ok(inval::watch(Self::find, Self::relations)));
+                let catalog = Rc::new(catalog);
+                *found = Some((Rc::clone(&catalog), stamp));
+                catalog
             }
         })
     }
 
-    /// Opens a table and an index of it. What was found by name is looked at again once the table is locked: whatever
-    /// replaces an index, such as REINDEX CONCURRENTLY, waits for that lock before it drops the old one.
+    /// Opens the table and the index that `select` returns.
+    ///
+    /// What was found by name is checked again after the table is locked. A command that replaces an index, such as REINDEX
+    /// CONCURRENTLY, waits for that lock before it drops the old index.
     pub fn open(select: impl Fn(&Self) -> (pg_sys::Oid, pg_sys::Oid)) -> (Rc<Self>, IndexedTable) {
-        /// How often what was found is given up because something changed meanwhile.
-        const TIMES: usize = 10;
-        for _ in 0..TIMES {
-            let tables = Self::current();
-            if inval::changes_never_cease() {
+        const ATTEMPTS: usize = 10;
+        for _ in 0..ATTEMPTS {
+            let catalog = Self::current();
+            if inval::messages_never_cease() {
                 break;
             }
-            let stamp = RelationStamp::now();
-            let (table, index) = select(&tables);
-            // Without a table the extension is gone, or there again: finding it says which.
-            if let Some(table) = IndexedTable::open(table, index, || stamp == RelationStamp::now()) {
-                return (tables, table);
+            let stamp = WatchStamp::current();
+            let (table, index) = select(&catalog);
+            // If the table no longer exists, the extension was dropped, and perhaps created again: finding tells which.
+            if let Some(table) = IndexedTable::open(table, index, || stamp == WatchStamp::current()) {
+                return (catalog, table);
             }
         }
         Self::open_under_lock(select)
     }
 
-    /// The same where messages about changes never cease: while the table is locked, nobody changes what is found of it.
+    /// Opens a table and an index if messages never cease. While the table is locked, it does not change.
     fn open_under_lock(select: impl Fn(&Self) -> (pg_sys::Oid, pg_sys::Oid)) -> (Rc<Self>, IndexedTable) {
-        let mut known = Self::current();
+        let mut previous = Self::current();
         loop {
-            let (table, _) = select(&known);
-            let _locked = Table::open(table);
-            let tables = Rc::new(Self::find());
-            let (same, index) = select(&tables);
+            let (table, _) = select(&previous);
+            let _locked = OpenTable::open(table);
+            let catalog = Rc::new(Self::find());
+            let (same, index) = select(&catalog);
             if let Some(open) = (same == table).then(|| IndexedTable::open(table, index, || true)).flatten() {
-                return (tables, open);
+                return (catalog, open);
             }
-            known = tables;
+            previous = catalog;
         }
     }
 
     fn find() -> Self {
-        // Lookups of PostgreSQL's do not ask, and there are some fifty.
-        server::check_for_interrupts();
+        // There are about fifty lookups, and PostgreSQL's lookups do not check for interrupts.
+        xact::check_for_interrupts();
         let (token, access, account) = (TokenTable::find(), AccessTable::find(), AccountTable::find());
         let (profile, domain) = (ProfileTable::find(), DomainTable::find());
         let oids = [token.oid, access.oid, account.oid, profile.oid, domain.oid];
-        let announces = |oid: &_| Table::open(*oid).is_some_and(|table| table.has_trigger_always(c"invalidate_cache"));
-        let invalidates_cache = oids.iter().all(announces);
-        let verification_relation = index_scan::find(c"verification");
-        let verification = index_scan::row_type(verification_relation);
+        let has_trigger =
+            |oid: &_| OpenTable::open(*oid).is_some_and(|table| table.has_trigger_always(c"invalidate_cache"));
+        let sends_invalidations = oids.iter().all(has_trigger);
+        let verification_relation = relation::find(c"verification");
+        let verification = relation::row_type(verification_relation);
         let (malformed, not_found) = (OnceCell::new(), OnceCell::new());
         Self {
             token,
@@ -144,7 +165,7 @@ impl Catalog {
             verification_relation,
             malformed,
             not_found,
-            invalidates_cache,
+            sends_invalidations,
         }
     }
 

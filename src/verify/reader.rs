@@ -1,344 +1,258 @@
-//! What the database knows about a token: read without SQL, by a few index probes under one snapshot.
+//! Reads of tokens, accounts and domains without SQL: a few index scans under one snapshot.
 //!
-//! It asks for no privilege on the tables: whoever may execute a function of ours gets its answer, and only that.
+//! The reader only reads. It consults no cache and decides nothing. No privilege on the tables is checked: the caller has
+//! EXECUTE on the function, and sees only its result.
 
 use std::cell::Cell;
 
 use pgrx::pg_sys;
-use token_auth_core::decision::{AllowedDomains, Code, DomainQuery, TokenRights};
-use token_auth_core::mvcc::ReadStamp;
+use token_auth_core::decision::{AllowedDomains, TokenRights};
+use token_auth_core::identity::Identity;
+use token_auth_core::mvcc::{self, ReadStamp};
 use token_auth_core::name;
 use token_auth_core::scope::access::{Access, AccessRows};
 use token_auth_core::secret::Digest;
 
-use crate::pg::datum::{FixedBytea, Jsonb, OwnedVarlena, ShortText, Timestamp};
+use super::catalog::{Catalog, DomainTable};
+use super::state::{AccountState, DomainState, TokenState};
+use crate::pg::datum::{Jsonb, Timestamp};
 use crate::pg::index_scan::{ScanKey, TableRow};
 use crate::pg::inval;
-use crate::pg::protected_guc::Identity;
-use crate::pg::server;
-use crate::pg::snapshot::{FreshSnapshot, NextTransaction};
-use crate::pg::tuple::RowTemplate;
-use crate::verify::catalog::{Catalog, DomainTable};
+use crate::pg::snapshot::{CurrentSnapshot, TransactionId, next_full_transaction_id};
+use crate::pg::varlena::{FixedBytea, OwnedVarlena};
+use crate::pg::xact;
 
-/// A token that was found by its secret, with the answer to a question about no domain, where that is ok.
-pub struct CachedToken {
-    pub token: TokenState,
-    pub verification: RowTemplate<8>,
-}
-
-impl CachedToken {
-    /// How many bytes it takes beside itself, where each alloc_overhead takes `alloc_overhead` more than what is in it.
-    pub fn heap_size(&self, alloc_overhead: usize) -> usize {
-        self.verification.heap_size(alloc_overhead)
-            + self.token.facts.heap_size(alloc_overhead)
-            + self.token.stamp.heap_size(alloc_overhead)
-    }
-}
-
-/// What a verdict about a token depends on.
-pub struct TokenState {
-    pub id: i64,
-    digest: Digest,
-    pub account_id: i64,
-    pub facts: TokenRights,
-    needs_verified_domain: bool,
-    pub stamp: ReadStamp,
-}
-
-impl TokenState {
-    pub fn digest(&self) -> &Digest {
-        &self.digest
-    }
-
-    pub fn identity(&self) -> Identity {
-        Identity::of(self.id, &self.digest)
-    }
-
-    /// Whether the same follows from both, of the same token.
-    pub fn means_the_same(&self, other: &Self) -> bool {
-        self.facts == other.facts && self.needs_verified_domain == other.needs_verified_domain
-    }
-
-    /// What a name means that the database knows, or does not know, as the name of a domain of its account.
-    pub fn domain(&self, found: Option<&DomainState>) -> DomainQuery {
-        found.map_or(DomainQuery::Unusable, |domain| self.usable(domain.id, domain.is_verified))
-    }
-
-    /// A domain of its account, unless that is refused because it is not verified.
-    pub fn usable(&self, domain_id: i64, is_verified: bool) -> DomainQuery {
-        if is_verified || !self.needs_verified_domain { DomainQuery::Id(domain_id) } else { DomainQuery::Unusable }
-    }
-}
-
-/// What the tokens of an account share.
-#[derive(Clone)]
-pub struct AccountState {
-    is_paused: bool,
-    needs_verified_domain: bool,
-    pub stamp: ReadStamp,
-}
-
-/// A domain, with its name folded.
-pub struct DomainState {
-    pub id: i64,
-    pub name: String,
-    pub is_verified: bool,
-    pub stamp: ReadStamp,
-}
-
-/// Reads what `read` reads, and again where something changed meanwhile: after waiting for a lock, the snapshot is of
-/// before. Says besides whether what was read last can be remembered.
+/// Calls `read`, and again if an invalidation message arrived meanwhile: after a wait for a lock, the snapshot is older
+/// than the change that was waited for.
+///
+/// Returns what was read last, and true if it can be cached.
 pub fn read_consistent<T>(mut read: impl FnMut(&SnapshotReader) -> T) -> (T, bool) {
-    /// Each reading is right by itself, and sees what had committed before it began.
-    const TIMES: usize = 10;
-    let mut times = 0;
+    /// Each attempt is right by itself, and sees what had committed before it began.
+    const ATTEMPTS: usize = 10;
+    let mut attempts = 0;
     loop {
         inval::accept_messages();
-        // Found before the snapshot is taken: finding can wait, too.
+        // The search for the tables can wait for a lock, too, so it comes before the snapshot.
         Catalog::current();
-        let before = inval::changes();
-        let found = read(&SnapshotReader::begin());
-        let announced = Catalog::current().invalidates_cache;
-        let is_undisturbed = inval::changes() == before;
-        times += 1;
-        if is_undisturbed || times == TIMES || times > 1 && inval::changes_never_cease() {
-            return (found, is_undisturbed && announced);
+        let before = inval::total_count();
+        let found = read(&SnapshotReader::new());
+        let sends_invalidations = Catalog::current().sends_invalidations;
+        let is_undisturbed = inval::total_count() == before;
+        attempts += 1;
+        if is_undisturbed || attempts == ATTEMPTS || attempts > 1 && inval::messages_never_cease() {
+            return (found, is_undisturbed && sends_invalidations);
         }
     }
 }
 
-/// One look at the database: all that it reads is of one moment.
+/// A reader with one snapshot.
 pub struct SnapshotReader {
-    snapshot: FreshSnapshot,
-    next_transaction: NextTransaction,
-    nothing_seen: ReadStamp,
+    snapshot: CurrentSnapshot,
+    next_transaction: mvcc::Transaction,
+    empty_stamp: ReadStamp,
 }
 
 impl SnapshotReader {
-    fn begin() -> Self {
+    fn new() -> Self {
         thread_local! {
-            static READINGS: Cell<u64> = const { Cell::new(0) };
+            static READS: Cell<u64> = const { Cell::new(0) };
         }
-        READINGS.set(READINGS.get() + 1);
-        let snapshot = FreshSnapshot::take();
-        let next_transaction = NextTransaction::now();
-        let moment = snapshot.moment(next_transaction);
-        Self { snapshot, next_transaction, nothing_seen: ReadStamp::new(READINGS.get(), moment) }
+        READS.set(READS.get() + 1);
+        let snapshot = CurrentSnapshot::take();
+        let next_transaction = next_full_transaction_id();
+        let empty_stamp = ReadStamp::new(READS.get(), mvcc_snapshot(&snapshot, next_transaction));
+        Self { snapshot, next_transaction, empty_stamp }
     }
 
-    /// That nothing was there.
-    pub fn stamp(&self) -> ReadStamp {
-        self.nothing_seen.clone()
+    /// Returns the stamp of a read that found nothing.
+    pub fn empty_stamp(&self) -> ReadStamp {
+        self.empty_stamp.clone()
     }
 
-    fn add(&self, stamp: &mut ReadStamp, row: &TableRow<'_>) {
-        stamp.add(self.next_transaction.complete(row.written_by()));
-    }
-
-    /// The token with this digest. `remembered` gives what is remembered of its account; where that does not go with what
-    /// is stamp of the token, the account is read, and returned besides.
-    pub fn token_with_digest(
-        &self,
-        digest: &Digest,
-        remembered: impl FnOnce(i64) -> Option<AccountState>,
-    ) -> Option<(CachedToken, Option<AccountState>)> {
-        let row = self.token_row(Search::Digest(digest))?;
-        let verification = row.verification();
-        let (token, account) = self.token(row, remembered)?;
-        Some((CachedToken { token, verification }, account))
-    }
-
-    /// The token of this id, if it is the one that the identity was given for.
-    pub fn token_with_identity(&self, identity: Identity) -> Option<TokenState> {
-        let (token, _) = self.token(self.token_row(Search::Id(identity.token_id))?, |_| None)?;
-        Some(token).filter(|token| token.identity() == identity)
-    }
-
-    fn token(
-        &self,
-        mut found: TokenRow,
-        remembered: impl FnOnce(i64) -> Option<AccountState>,
-    ) -> Option<(TokenState, Option<AccountState>)> {
-        let access = self.access(found.id, &mut found.stamp);
-        if let Some(account) = remembered(found.account_id)
-            && let Some(stamp) = found.stamp.merge(&account.stamp)
-        {
-            return Some((found.token(access, &account, stamp), None));
-        }
-        let account = self.account(found.account_id)?;
-        let stamp = found.stamp.merge(&account.stamp).expect("both are of this reading");
-        Some((found.token(access, &account, stamp), Some(account)))
-    }
-
-    fn token_row(&self, search: Search<'_>) -> Option<TokenRow> {
-        let (tables, table) = Catalog::open(|tables| match search {
-            Search::Digest(_) => (tables.token.oid, tables.token.by_digest),
-            Search::Id(_) => (tables.token.oid, tables.token.by_id),
-        });
-        let columns = &tables.token;
-        let wanted;
-        let key = match search {
-            Search::Digest(digest) => {
-                wanted = OwnedVarlena::bytes(digest);
-                ScanKey::bytes(&wanted)
-            }
-            Search::Id(id) => ScanKey::bigint(id),
-        };
-        let mut scan = table.scan(&[key], &self.snapshot);
-        loop {
+    /// Returns the token with this digest, and its access.
+    pub fn token_by_digest(&self, digest: &Digest) -> Option<TokenRow> {
+        let (catalog, table) = Catalog::open(|catalog| (catalog.token.oid, catalog.token.by_digest));
+        let wanted = OwnedVarlena::bytes(digest);
+        let mut scan = table.scan(&[ScanKey::bytes(&wanted)], &self.snapshot);
+        let mut found = loop {
             let row = scan.next()?;
-            let FixedBytea(digest) = row.get_not_null(&columns.digest);
-            // The hash index finds every digest with the same code of 32 bits.
-            if matches!(search, Search::Digest(wanted) if digest != *wanted) {
-                continue;
+            // The hash index finds every digest with the same hash code of 32 bits.
+            if row.get_not_null(&catalog.token.digest).0 == *digest {
+                break self.token_row(&catalog, &row);
             }
-            let mut stamp = self.stamp();
-            self.add(&mut stamp, &row);
-            return Some(TokenRow {
-                id: row.get_not_null(&columns.id),
-                digest,
-                account_id: row.get_not_null(&columns.account_id),
-                home: row.get(&columns.domain_id),
-                name: row.get_not_null(&columns.name),
-                is_paused: !row.is_null(&columns.paused_at),
-                expires_at: row.get(&columns.expires_at),
-                metadata: row.get_not_null(&columns.metadata),
-                stamp,
-            });
+        };
+        drop(scan);
+        self.read_access(&mut found);
+        Some(found)
+    }
+
+    /// Returns the token with this identity.
+    pub fn token_by_identity(&self, identity: Identity) -> Option<TokenState> {
+        let mut found = {
+            let (catalog, table) = Catalog::open(|catalog| (catalog.token.oid, catalog.token.by_id));
+            let mut scan = table.scan(&[ScanKey::bigint(identity.token_id)], &self.snapshot);
+            self.token_row(&catalog, &scan.next()?)
+        };
+        if Identity::new(found.id, &found.digest) != identity {
+            return None;
+        }
+        self.read_access(&mut found);
+        let account = self.account(found.account_id)?;
+        Some(found.into_state(&account).expect("both were read under one snapshot"))
+    }
+
+    fn token_row(&self, catalog: &Catalog, row: &TableRow<'_>) -> TokenRow {
+        let columns = &catalog.token;
+        TokenRow {
+            id: row.get_not_null(&columns.id),
+            digest: row.get_not_null::<FixedBytea<32>>(&columns.digest).0,
+            account_id: row.get_not_null(&columns.account_id),
+            home: row.get(&columns.domain_id),
+            name: row.get_not_null(&columns.name),
+            is_paused: !row.is_null(&columns.paused_at),
+            expires_at: row.get(&columns.expires_at),
+            metadata: row.get_not_null(&columns.metadata),
+            access: AccessRows::new(),
+            read_stamp: self.stamp_of(row),
         }
     }
 
-    fn access(&self, token_id: i64, stamp: &mut ReadStamp) -> AccessRows {
-        let (tables, table) = Catalog::open(|tables| (tables.access.oid, tables.access.by_token));
-        let columns = &tables.access;
-        let mut scan = table.scan(&[ScanKey::bigint(token_id)], &self.snapshot);
-        let mut access = AccessRows::new();
+    fn read_access(&self, token: &mut TokenRow) {
+        let (catalog, table) = Catalog::open(|catalog| (catalog.access.oid, catalog.access.by_token));
+        let columns = &catalog.access;
+        let mut scan = table.scan(&[ScanKey::bigint(token.id)], &self.snapshot);
         while let Some(row) = scan.next() {
             // A token can have thousands of rows.
-            if !access.is_empty() {
-                server::check_for_interrupts();
+            if !token.access.is_empty() {
+                xact::check_for_interrupts();
             }
-            self.add(stamp, &row);
-            access.push(Access { domain_id: row.get(&columns.domain_id), scopes: row.get_not_null(&columns.scopes).0 });
+            self.add_writer(&mut token.read_stamp, &row);
+            let scopes = row.get_not_null(&columns.scopes).0;
+            token.access.push(Access { domain_id: row.get(&columns.domain_id), scopes });
         }
-        access
     }
 
+    /// Returns an account, with the rules of its profile.
     pub fn account(&self, id: i64) -> Option<AccountState> {
-        let mut stamp = self.stamp();
-        let (is_paused, profile) = {
-            let (tables, table) = Catalog::open(|tables| (tables.account.oid, tables.account.by_id));
-            let columns = &tables.account;
+        let (is_paused, profile, mut read_stamp) = {
+            let (catalog, table) = Catalog::open(|catalog| (catalog.account.oid, catalog.account.by_id));
+            let columns = &catalog.account;
             let mut scan = table.scan(&[ScanKey::bigint(id)], &self.snapshot);
             let row = scan.next()?;
-            self.add(&mut stamp, &row);
-            (!row.is_null(&columns.paused_at), row.get_not_null(&columns.profile))
+            (!row.is_null(&columns.paused_at), row.get_not_null(&columns.profile), self.stamp_of(&row))
         };
-        let (tables, table) = Catalog::open(|tables| (tables.profile.oid, tables.profile.by_name));
+        let (catalog, table) = Catalog::open(|catalog| (catalog.profile.oid, catalog.profile.by_name));
         let key = ScanKey::text(&profile, pg_sys::DEFAULT_COLLATION_OID);
         let mut scan = table.scan(&[key], &self.snapshot);
         let row = scan.next()?;
-        self.add(&mut stamp, &row);
-        Some(AccountState {
-            is_paused,
-            needs_verified_domain: row.get_not_null(&tables.profile.needs_verified_domain),
-            stamp,
-        })
+        self.add_writer(&mut read_stamp, &row);
+        let needs_verified_domain = row.get_not_null(&catalog.profile.needs_verified_domain);
+        Some(AccountState { is_paused, needs_verified_domain, read_stamp })
     }
 
-    /// The domain of an account with this name, folded.
-    pub fn domain_named(&self, account_id: i64, folded: &str) -> Option<DomainState> {
-        let (tables, table) = Catalog::open(|tables| (tables.domain.oid, tables.domain.by_name));
+    /// Returns the domain of an account with this folded name.
+    pub fn domain_by_name(&self, account_id: i64, folded: &str) -> Option<DomainState> {
+        let (catalog, table) = Catalog::open(|catalog| (catalog.domain.oid, catalog.domain.by_name));
         // The index is on lower(name COLLATE "C").
         let folded = OwnedVarlena::text(folded);
         let keys = [ScanKey::bigint(account_id), ScanKey::text(&folded, pg_sys::C_COLLATION_OID)];
         let mut scan = table.scan(&keys, &self.snapshot);
-        scan.next().map(|row| self.named(&tables.domain, &row))
+        scan.next().map(|row| self.domain(&catalog.domain, &row))
     }
 
-    /// The domains of an account that can be within this reach. All of them come in the order of their folded names.
-    pub fn domains(&self, account_id: i64, reach: &AllowedDomains) -> Vec<DomainState> {
-        if !reach.everywhere {
+    /// Returns the domains of an account that are among the allowed ones, or all of them if every domain is allowed. The
+    /// latter are in the order of their folded names.
+    pub fn domains(&self, account_id: i64, allowed: &AllowedDomains) -> Vec<DomainState> {
+        if !allowed.everywhere {
             let find = |id: &i64| {
-                server::check_for_interrupts();
-                self.domain_with_id(*id)
+                xact::check_for_interrupts();
+                self.domain_by_id(*id)
             };
-            return reach.domains.iter().filter_map(find).collect();
+            return allowed.domains.iter().filter_map(find).collect();
         }
-        let (tables, table) = Catalog::open(|tables| (tables.domain.oid, tables.domain.by_name));
+        let (catalog, table) = Catalog::open(|catalog| (catalog.domain.oid, catalog.domain.by_name));
         let mut scan = table.scan(&[ScanKey::bigint(account_id)], &self.snapshot);
         let mut domains = Vec::new();
         while let Some(row) = scan.next() {
-            server::check_for_interrupts();
-            domains.push(self.named(&tables.domain, &row));
+            xact::check_for_interrupts();
+            domains.push(self.domain(&catalog.domain, &row));
         }
         domains
     }
 
-    fn domain_with_id(&self, id: i64) -> Option<DomainState> {
-        let (tables, table) = Catalog::open(|tables| (tables.domain.oid, tables.domain.by_id));
+    fn domain_by_id(&self, id: i64) -> Option<DomainState> {
+        let (catalog, table) = Catalog::open(|catalog| (catalog.domain.oid, catalog.domain.by_id));
         let mut scan = table.scan(&[ScanKey::bigint(id)], &self.snapshot);
-        scan.next().map(|row| self.named(&tables.domain, &row))
+        scan.next().map(|row| self.domain(&catalog.domain, &row))
     }
 
-    fn named(&self, columns: &DomainTable, row: &TableRow<'_>) -> DomainState {
-        let mut stamp = self.stamp();
-        self.add(&mut stamp, row);
+    fn domain(&self, columns: &DomainTable, row: &TableRow<'_>) -> DomainState {
         DomainState {
             id: row.get_not_null(&columns.id),
-            name: name::fold(&row.get_not_null(&columns.name)).to_string(),
+            name: name::fold(&row.get_not_null(&columns.name)),
             is_verified: !row.is_null(&columns.verified_at),
-            stamp,
+            read_stamp: self.stamp_of(row),
         }
+    }
+
+    fn stamp_of(&self, row: &TableRow<'_>) -> ReadStamp {
+        let mut stamp = self.empty_stamp();
+        self.add_writer(&mut stamp, row);
+        stamp
+    }
+
+    fn add_writer(&self, stamp: &mut ReadStamp, row: &TableRow<'_>) {
+        stamp.add(mvcc::full_transaction_id(row.written_by().0, self.next_transaction));
     }
 }
 
-#[derive(Clone, Copy)]
-enum Search<'a> {
-    Digest(&'a Digest),
-    Id(i64),
+/// Describes a snapshot to the rules of consistency.
+fn mvcc_snapshot(snapshot: &CurrentSnapshot, next_transaction: mvcc::Transaction) -> mvcc::Snapshot {
+    /// With more transactions in progress no list is kept, because each cached entry would contain it.
+    const MAX_IN_PROGRESS: usize = 32;
+    let full = |TransactionId(id): TransactionId| mvcc::full_transaction_id(id, next_transaction);
+    // With none in progress, xmin is xmax, which says all. A session's own subtransactions are in none of its snapshots.
+    let count = snapshot.in_progress_count().filter(|_| !xact::has_transaction_id());
+    let has_list = count.is_some_and(|count| (1..=MAX_IN_PROGRESS).contains(&count));
+    let in_progress = if has_list { snapshot.in_progress() } else { None };
+    mvcc::Snapshot {
+        xmin: full(snapshot.xmin()),
+        xmax: full(snapshot.xmax()),
+        xip: in_progress.map(|ids| ids.map(full).collect()),
+    }
 }
 
-/// A token, without its account.
-struct TokenRow {
-    id: i64,
-    digest: Digest,
-    account_id: i64,
-    home: Option<i64>,
-    name: OwnedVarlena<String>,
+/// The row of a token and its access, without its account.
+pub struct TokenRow {
+    pub id: i64,
+    pub digest: Digest,
+    pub account_id: i64,
+    pub home: Option<i64>,
+    pub name: OwnedVarlena<String>,
     is_paused: bool,
-    expires_at: Option<Timestamp>,
-    metadata: OwnedVarlena<Jsonb>,
-    stamp: ReadStamp,
+    pub expires_at: Option<Timestamp>,
+    pub metadata: OwnedVarlena<Jsonb>,
+    access: AccessRows,
+    read_stamp: ReadStamp,
 }
 
 impl TokenRow {
-    fn verification(&self) -> RowTemplate<8> {
-        static OK: ShortText = ShortText::new(Code::Ok.as_str());
-        RowTemplate::new(
-            Catalog::current().verification,
-            [
-                true.into(),
-                OK.as_datum(),
-                self.id.into(),
-                self.account_id.into(),
-                self.home.into(),
-                self.name.as_datum(),
-                self.expires_at.into(),
-                self.metadata.as_datum(),
-            ],
-        )
-    }
-
-    fn token(self, access: AccessRows, account: &AccountState, stamp: ReadStamp) -> TokenState {
-        let paused = self.is_paused || account.is_paused;
-        TokenState {
+    /// Returns the state of the token with that of its account, or `None` if the two reads are not consistent.
+    pub fn into_state(self, account: &AccountState) -> Option<TokenState> {
+        let read_stamp = self.read_stamp.merge(&account.read_stamp)?;
+        let is_paused = self.is_paused || account.is_paused;
+        Some(TokenState {
             id: self.id,
             digest: self.digest,
             account_id: self.account_id,
-            facts: TokenRights::new(paused, self.expires_at.map(|at| at.0), access),
+            rights: TokenRights::new(is_paused, self.expires_at.map(|at| at.0), self.access),
             needs_verified_domain: account.needs_verified_domain,
-            stamp,
-        }
+            read_stamp,
+        })
+    }
+
+    /// Returns true if the row and an account are consistent.
+    pub fn is_consistent_with(&self, account: &AccountState) -> bool {
+        self.read_stamp.is_consistent_with(&account.read_stamp)
     }
 }

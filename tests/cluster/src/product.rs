@@ -124,7 +124,7 @@ impl Product {
         assert_are_told(told);
         assert_eq!(acts_as(), None);
         let refusal = busy.refused("SELECT token_auth.create_domain($1, 'late.example')", &[&self.account]);
-        let says = format!("token {}, as which this transaction acts, is no longer good", token.id);
+        let says = format!("token {} of this transaction is no longer valid", token.id);
         assert_eq!((&*refusal.code, refusal.message), ("42501", says));
     }
 

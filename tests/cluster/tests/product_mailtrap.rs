@@ -270,7 +270,7 @@ fn mt9_a_token_that_was_reset_or_has_expired_cannot_be_reset() {
     let brief = expired(&mut product, "brief", "mail.example");
     let before = product.tokens();
 
-    for (token, says) in [(&domain.token, "was reset already"), (&brief, "has expired")] {
+    for (token, says) in [(&domain.token, "was already reset"), (&brief, "has expired")] {
         for reset in
             ["SELECT token_auth.reset_token($1)", "SELECT token_auth.reset_token($1, grace => interval '1 hour')"]
         {

@@ -1,0 +1,97 @@
+//! Errors of permissions: 42501 (insufficient_privilege).
+
+use pgrx::PgSqlErrorCode;
+
+use super::Report;
+use super::redact::quoted;
+
+/// A call that the caller may not make.
+#[derive(Debug)]
+pub enum PermissionError {
+    /// The profile does not allow it. `action` completes "does not allow ...".
+    Profile { profile: String, rule: &'static str, action: &'static str, instead: &'static str },
+    /// The actor is not an administrator of the account.
+    NotAdministrator { actor: String, account: String, profile: String, has_administrator: bool },
+    /// The session token is no longer valid.
+    SessionTokenInvalid(i64),
+    /// The session token has not the access that the call takes.
+    SessionTokenLacks { token_id: i64, right: MissingRight },
+    /// No token may make this call. `action` completes "may not ...".
+    NotForTokens { token_id: i64, action: &'static str },
+}
+
+/// The access that the session token does not have.
+#[derive(Clone, Copy, Debug)]
+pub enum MissingRight {
+    /// `domains:full`, account-wide.
+    Domains,
+    /// `tokens:full`, account-wide or for the home of the managed token.
+    Tokens,
+    /// The access that the call would grant.
+    GrantedAccess,
+    /// Full access to every domain, which covers the token of a new domain.
+    AccessOfDomainToken,
+    /// Any access to the domain that the call names.
+    AccessToDomain,
+    /// The access of this token.
+    AccessOf(i64),
+}
+
+impl PermissionError {
+    pub(super) fn report(&self) -> Report {
+        Report::new(PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE, self.message(), self.hint())
+    }
+
+    fn message(&self) -> String {
+        match self {
+            Self::Profile { profile, rule, action, .. } => {
+                format!("profile {} does not allow {action} ({rule} is false)", quoted(profile))
+            }
+            Self::NotAdministrator { actor, account, profile, .. } => format!(
+                "{} is not an administrator of account {} (profile {}: admins_only is true)",
+                quoted(actor),
+                quoted(account),
+                quoted(profile)
+            ),
+            Self::SessionTokenInvalid(id) => format!("token {id} of this transaction is no longer valid"),
+            Self::SessionTokenLacks { token_id, right } => match right {
+                MissingRight::Domains => format!("token {token_id} may not manage domains"),
+                MissingRight::Tokens => format!("token {token_id} may not manage tokens here"),
+                MissingRight::GrantedAccess => format!("token {token_id} cannot grant access that it does not have"),
+                MissingRight::AccessOfDomainToken => format!(
+                    "token {token_id} may not create a domain, which brings a token with full access to it \
+                     (creates_domain_token is true)"
+                ),
+                MissingRight::AccessToDomain => format!("token {token_id} has no access to that domain"),
+                MissingRight::AccessOf(other) => {
+                    format!("token {token_id} may not manage token {other}, which has access that it does not have")
+                }
+            },
+            Self::NotForTokens { token_id, action } => format!("token {token_id} of this transaction may not {action}"),
+        }
+    }
+
+    fn hint(&self) -> &'static str {
+        match self {
+            Self::Profile { instead, .. } => instead,
+            Self::NotAdministrator { has_administrator: true, .. } => {
+                "One of its administrators can add others with token_auth.add_account_admin."
+            }
+            Self::NotAdministrator { has_administrator: false, .. } => {
+                "It has none yet: any caller of token_auth.add_account_admin can add the first."
+            }
+            Self::SessionTokenInvalid(_) => {
+                "It was deleted or paused, or has expired. Begin a new transaction and authenticate again."
+            }
+            Self::SessionTokenLacks { right, .. } => match right {
+                MissingRight::Domains => "It takes domains:full with all_domains.",
+                MissingRight::Tokens => "It takes tokens:full, with all_domains or for the home of the managed token.",
+                MissingRight::GrantedAccess => "Grant less, or authenticate as a token that has it.",
+                MissingRight::AccessOfDomainToken => "It takes full access (*) with all_domains.",
+                MissingRight::AccessToDomain => "Authenticate as a token that has access to it.",
+                MissingRight::AccessOf(_) => "Authenticate as a token that has all the access of the other.",
+            },
+            Self::NotForTokens { .. } => "Do it in a transaction that is not authenticated as a token.",
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Errors of the state of the tables: other rows, other tokens, or rules that a constraint or a trigger keeps.
+
+use pgrx::PgSqlErrorCode::{self, *};
+
+use super::Report;
+use super::redact::quoted;
+
+/// A state that does not allow a change.
+#[derive(Debug)]
+pub enum StateError {
+    /// 23505: the name is taken.
+    Taken { what: &'static str, name: String },
+    /// 23503: rows of another table refer to the object.
+    Referenced { what: &'static str, id: i64, by: String, constraint: String },
+    /// 23001, or with `retry` 40001: the snapshot of the transaction still shows another live token.
+    LastToken { domain: String, profile: String, retry: bool },
+    /// 23001
+    LastTokenTruncated { domain: String, profile: String },
+    /// 55000
+    AlreadyReset(i64),
+    /// 55000
+    Expired(i64),
+    /// 55000
+    Preset(String),
+    /// 55000
+    PresetsTruncated(String),
+    /// 55000
+    PresetClaimed(String),
+    /// 23514
+    Immutable { table: String, column: String },
+}
+
+impl StateError {
+    pub(super) fn report(&self) -> Report {
+        Report::new(self.code(), self.message(), self.hint())
+    }
+
+    fn code(&self) -> PgSqlErrorCode {
+        match self {
+            Self::Taken { .. } => ERRCODE_UNIQUE_VIOLATION,
+            Self::Referenced { .. } => ERRCODE_FOREIGN_KEY_VIOLATION,
+            Self::LastToken { retry: true, .. } => ERRCODE_T_R_SERIALIZATION_FAILURE,
+            Self::LastToken { .. } | Self::LastTokenTruncated { .. } => ERRCODE_RESTRICT_VIOLATION,
+            Self::Immutable { .. } => ERRCODE_CHECK_VIOLATION,
+            Self::AlreadyReset(_)
+            | Self::Expired(_)
+            | Self::Preset(_)
+            | Self::PresetsTruncated(_)
+            | Self::PresetClaimed(_) => ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+        }
+    }
+
+    fn message(&self) -> String {
+        match self {
+            Self::Taken { what, name } => format!("{what} {} already exists", quoted(name)),
+            Self::Referenced { what, id, by, constraint } => format!(
+                "rows of table {by} refer to {what} {id}, or to what goes with it (foreign key {})",
+                quoted(constraint)
+            ),
+            Self::LastToken { domain, profile, retry: false } => format!(
+                "domain {} must keep a live token, and this is its last (profile {}: keeps_last_token is true)",
+                quoted(domain),
+                quoted(profile)
+            ),
+            Self::LastToken { domain, retry: true, .. } => {
+                format!("the last other live token of domain {} was removed meanwhile", quoted(domain))
+            }
+            Self::LastTokenTruncated { domain, profile } => format!(
+                "domain {} must keep its live tokens (profile {}: keeps_last_token is true)",
+                quoted(domain),
+                quoted(profile)
+            ),
+            Self::AlreadyReset(id) => format!("token {id} was already reset"),
+            Self::Expired(id) => format!("token {id} has expired"),
+            Self::Preset(name) => format!("profile {} is a preset and cannot be changed", quoted(name)),
+            Self::PresetsTruncated(table) => {
+                format!("token_auth.{table} cannot be truncated, since presets are in it or may be")
+            }
+            Self::PresetClaimed(name) => format!("profile {} cannot be made a preset", quoted(name)),
+            Self::Immutable { table, column } => format!("column {column} of token_auth.{table} cannot be changed"),
+        }
+    }
+
+    fn hint(&self) -> &'static str {
+        match self {
+            Self::Taken { .. } => "Choose another name.",
+            Self::Referenced { .. } => {
+                "Delete those rows first, or declare the foreign key with ON DELETE CASCADE or ON DELETE SET NULL."
+            }
+            Self::LastToken { retry: false, .. } => "Create another token for the domain first, or delete the domain.",
+            Self::LastToken { retry: true, .. } => "Retry the transaction.",
+            Self::LastTokenTruncated { .. } => "Truncate token_auth.domain with them, or delete single tokens.",
+            Self::AlreadyReset(_) => "Use the token that replaced it.",
+            Self::Expired(_) => "Create a new token.",
+            Self::Preset(_) => {
+                "Copy its row, and its rows of token_auth.profile_resource if it has any, under a name of your own."
+            }
+            Self::PresetsTruncated(_) => "Delete the rows that are yours; profiles of your own have builtin = false.",
+            Self::PresetClaimed(_) => "Presets come with the extension; leave builtin false for a profile of your own.",
+            Self::Immutable { .. } => "Create a new row and delete the old one.",
+        }
+    }
+}

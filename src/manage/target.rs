@@ -1,0 +1,225 @@
+//! The target of a call: resolved, then locked, then authorized.
+//!
+//! Only an [`Authorized`] target gives access to a row that may be changed, and only a locked one can be authorized. So
+//! permission is always checked after the locks: a call that waited for one is judged by the state after the wait.
+//!
+//! Locks are taken in the order of `model/mod.rs`.
+
+use token_auth_core::scope::access::Access;
+
+use crate::arguments::{TextArg, required, text};
+use crate::error::{Error, NotFound};
+use crate::model::account::Account;
+use crate::model::token::Token;
+use crate::model::{RowLock, access, domain, token};
+use crate::permission::{Action, Caller, check_not_token};
+
+/// The constructors of targets. An id that the caller does not know is one that does not exist.
+pub struct Target;
+
+/// An account that is resolved, but not yet locked.
+pub struct AccountTarget {
+    id: i64,
+}
+
+/// A domain that is resolved, with its account locked.
+pub struct DomainTarget {
+    account: Account,
+    id: i64,
+}
+
+/// A token that is resolved, with its account locked.
+pub struct TokenTarget {
+    account: Account,
+    id: i64,
+}
+
+/// A target that is locked, and not yet authorized.
+pub struct Locked<R> {
+    account: Account,
+    row: R,
+}
+
+/// A target that the caller may change.
+pub struct Authorized<R> {
+    pub account: Account,
+    pub row: R,
+    caller: Caller,
+    /// The access of the token, if it was loaded for the check.
+    access: Option<Vec<Access>>,
+}
+
+/// The row of a target that is an account itself, or a new row in it.
+pub struct AccountOnly;
+
+/// The id of a locked domain.
+pub struct DomainId(pub i64);
+
+impl Target {
+    /// Resolves an account. With `account_id`, another account is unknown.
+    ///
+    /// A token cannot manage accounts. It gets that error before it could find out which accounts exist.
+    pub fn account(id: Option<i64>, account_id: Option<i64>) -> Result<AccountTarget, Error> {
+        let id = required(id, "account id")?;
+        check_not_token("manage accounts")?;
+        if account_id.is_some_and(|account_id| account_id != id) {
+            return Err(NotFound::Account(id).into());
+        }
+        Ok(AccountTarget { id })
+    }
+
+    /// Resolves and locks the account in which a row is created.
+    pub fn new_in(account_id: Option<i64>) -> Result<Locked<AccountOnly>, Error> {
+        let id = required(account_id, "account id")?;
+        let is_known = Caller::current()?.knows_account(id);
+        let account = if is_known { Account::lock(id, RowLock::KeyShare) } else { None };
+        Ok(Locked { account: account.ok_or(NotFound::Account(id))?, row: AccountOnly })
+    }
+
+    /// Resolves a domain and locks its account. With `account_id`, a domain of another account is unknown.
+    ///
+    /// The domains of an account are changed one after the other: two deletions could meet in the access of tokens, and
+    /// two renamings in their names.
+    pub fn domain(id: Option<i64>, account_id: Option<i64>) -> Result<DomainTarget, Error> {
+        let id = required(id, "domain id")?;
+        let owner = known_owner(domain::account_id(id), account_id)?;
+        let account = owner.and_then(|owner| Account::lock(owner, RowLock::NoKeyUpdate));
+        Ok(DomainTarget { account: account.ok_or(NotFound::Domain(id))?, id })
+    }
+
+    /// Resolves a token and locks its account. With `account_id`, a token of another account is unknown.
+    pub fn token(id: Option<i64>, account_id: Option<i64>) -> Result<TokenTarget, Error> {
+        let id = required(id, "token id")?;
+        let owner = known_owner(token::account_id(id), account_id)?;
+        let account = owner.and_then(|owner| Account::lock(owner, RowLock::KeyShare));
+        Ok(TokenTarget { account: account.ok_or(NotFound::Token(id))?, id })
+    }
+
+    /// Resolves a token for a call that changes nothing, which takes no lock and works on a standby.
+    pub fn token_to_read(id: Option<i64>, account_id: Option<i64>) -> Result<Locked<Token>, Error> {
+        let id = required(id, "token id")?;
+        let owner = known_owner(token::account_id(id), account_id)?;
+        let account = owner.and_then(Account::load).ok_or(NotFound::Token(id))?;
+        Ok(Locked { account, row: Token::load(id)? })
+    }
+}
+
+/// Returns the account of an object, unless the call names another one or the caller does not know it.
+fn known_owner(owner: Option<i64>, account_id: Option<i64>) -> Result<Option<i64>, Error> {
+    let caller = Caller::current()?;
+    let is_known =
+        |owner: &i64| account_id.is_none_or(|account_id| account_id == *owner) && caller.knows_account(*owner);
+    Ok(owner.filter(is_known))
+}
+
+impl AccountTarget {
+    /// Locks the account.
+    pub fn lock(self, lock: RowLock) -> Result<Locked<AccountOnly>, Error> {
+        let account = Account::lock(self.id, lock).ok_or(NotFound::Account(self.id))?;
+        Ok(Locked { account, row: AccountOnly })
+    }
+}
+
+impl DomainTarget {
+    /// Locks the domain.
+    pub fn lock(self, lock: RowLock) -> Result<Locked<DomainId>, Error> {
+        domain::lock(self.id, lock)?;
+        Ok(Locked { account: self.account, row: DomainId(self.id) })
+    }
+}
+
+impl TokenTarget {
+    /// Locks the home of the token, for a change that may end the token: see [`token::lock_home`].
+    pub fn lock_home(self) -> Self {
+        token::lock_home(self.id);
+        self
+    }
+
+    /// Locks the domains that the token has access to, for a change that copies the access.
+    pub fn lock_access_domains(self) -> Self {
+        access::lock_domains(self.id);
+        self
+    }
+
+    /// Finds and locks a domain of the token's account. NULL is no domain.
+    ///
+    /// The caller keeps the error until the target is authorized: only then may the call tell which domains exist.
+    pub fn find_domain(&self, name: TextArg<'_>) -> Result<Option<i64>, Error> {
+        find_domain(&self.account, name)
+    }
+
+    /// Locks the token.
+    pub fn lock(self) -> Result<Locked<Token>, Error> {
+        Ok(Locked { account: self.account, row: Token::lock(self.id)? })
+    }
+}
+
+impl<R> Locked<R> {
+    fn check(self, action: Action) -> Result<Authorized<R>, Error> {
+        let caller = Caller::current()?;
+        let access = caller.check(&self.account, action)?;
+        Ok(Authorized { account: self.account, row: self.row, caller, access })
+    }
+}
+
+impl Locked<AccountOnly> {
+    /// Finds and locks a domain of the account, as [`TokenTarget::find_domain`] does.
+    pub fn find_domain(&self, name: TextArg<'_>) -> Result<Option<i64>, Error> {
+        find_domain(&self.account, name)
+    }
+
+    /// Returns an error if the caller may not take this action.
+    pub fn authorize(self, action: Action) -> Result<Authorized<AccountOnly>, Error> {
+        self.check(action)
+    }
+}
+
+impl Locked<DomainId> {
+    /// Locks the tokens whose home the domain is: see [`domain::lock_tokens`].
+    pub fn lock_tokens(self) -> Self {
+        domain::lock_tokens(self.row.0);
+        self
+    }
+
+    /// Returns an error if the caller may not take this action.
+    pub fn authorize(self, action: Action) -> Result<Authorized<DomainId>, Error> {
+        self.check(action)
+    }
+
+    /// Returns an error if the caller may not delete the domain.
+    pub fn authorize_delete(self) -> Result<Authorized<DomainId>, Error> {
+        let DomainId(id) = self.row;
+        self.check(Action::DeleteDomain(id))
+    }
+}
+
+impl Locked<Token> {
+    /// Returns an error if the caller may not manage the token.
+    pub fn authorize(self) -> Result<Authorized<Token>, Error> {
+        let action = Action::ManageToken { id: self.row.id, home: self.row.home };
+        self.check(action)
+    }
+}
+
+impl<R> Authorized<R> {
+    /// Returns an error if the caller may not grant this access.
+    pub fn check_grants(&self, access: &[Access]) -> Result<(), Error> {
+        self.caller.check_grants(access)
+    }
+
+    /// Returns an error if the caller may not know whether a domain exists.
+    pub fn check_knows_domain(&self, domain_id: Option<i64>) -> Result<(), Error> {
+        self.caller.check_knows_domain(domain_id)
+    }
+}
+
+impl Authorized<Token> {
+    /// Returns the access of the token: the one that the caller's rights were compared with, or else the current one.
+    pub fn take_access(&mut self) -> Vec<Access> {
+        self.access.take().unwrap_or_else(|| access::of_token(self.row.id))
+    }
+}
+
+fn find_domain(account: &Account, name: TextArg<'_>) -> Result<Option<i64>, Error> {
+    text(name, "domain")?.map(|name| domain::find(account.id, name)).transpose()
+}

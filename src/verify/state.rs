@@ -1,0 +1,76 @@
+//! The state of tokens, accounts and domains: what a decision depends on, each with the stamp of its read.
+
+use token_auth_core::decision::{DomainQuery, TokenRights};
+use token_auth_core::identity::Identity;
+use token_auth_core::mvcc::ReadStamp;
+use token_auth_core::secret::Digest;
+
+use crate::pg::tuple::RowTemplate;
+
+/// The number of columns of a `token_auth.verification`.
+pub const COLUMNS: usize = 8;
+
+/// A token in the session's cache.
+pub struct CachedToken {
+    pub token: TokenState,
+    /// The verification of the token without a scope and a domain, as it is if the code is ok.
+    pub template: RowTemplate<COLUMNS>,
+}
+
+impl CachedToken {
+    /// Returns the bytes that it allocates, with `alloc_overhead` for each allocation.
+    pub fn heap_size(&self, alloc_overhead: usize) -> usize {
+        self.template.heap_size(alloc_overhead)
+            + self.token.rights.heap_size(alloc_overhead)
+            + self.token.read_stamp.heap_size(alloc_overhead)
+    }
+}
+
+/// The state of a token, with that of its account.
+pub struct TokenState {
+    pub id: i64,
+    pub digest: Digest,
+    pub account_id: i64,
+    pub rights: TokenRights,
+    pub needs_verified_domain: bool,
+    pub read_stamp: ReadStamp,
+}
+
+impl TokenState {
+    /// Returns the identity that a transaction has after it authenticated as the token.
+    pub fn identity(&self) -> Identity {
+        Identity::new(self.id, &self.digest)
+    }
+
+    /// Returns true if every decision about the token is the same in both states.
+    pub fn has_same_rights(&self, other: &Self) -> bool {
+        self.rights == other.rights && self.needs_verified_domain == other.needs_verified_domain
+    }
+
+    /// Returns the query for a domain of the token's account, or for one that does not exist.
+    pub fn query_for(&self, domain: Option<&DomainState>) -> DomainQuery {
+        domain.map_or(DomainQuery::Unusable, |domain| self.query_for_id(domain.id, domain.is_verified))
+    }
+
+    /// Returns the query for a domain of the token's account. Some profiles refuse a domain that is not verified.
+    pub fn query_for_id(&self, domain_id: i64, is_verified: bool) -> DomainQuery {
+        if is_verified || !self.needs_verified_domain { DomainQuery::Id(domain_id) } else { DomainQuery::Unusable }
+    }
+}
+
+/// The state that the tokens of an account share.
+#[derive(Clone)]
+pub struct AccountState {
+    pub is_paused: bool,
+    pub needs_verified_domain: bool,
+    pub read_stamp: ReadStamp,
+}
+
+/// The state of a domain.
+pub struct DomainState {
+    pub id: i64,
+    /// The name in its folded form.
+    pub name: String,
+    pub is_verified: bool,
+    pub read_stamp: ReadStamp,
+}
