@@ -1,7 +1,7 @@
-//! A cache that is bounded in bytes, and that keeps what is asked for often whatever else comes along.
+//! A cache that is bounded in bytes and keeps the keys that are used often.
 //!
-//! Once it is full, a newcomer is let in when it comes for the second time: what comes once costs nobody anything. Who has
-//! to go for it is quick_cache's affair (S3-FIFO and CLOCK-Pro, <https://docs.rs/quick_cache>).
+//! A full cache admits a key on its second miss (`doorkeeper.rs`), so keys that are used once evict nothing. Which entry is
+//! evicted is decided by quick_cache (S3-FIFO and CLOCK-Pro, <https://docs.rs/quick_cache>).
 
 use std::hash::{BuildHasher, Hash};
 
@@ -11,12 +11,13 @@ use quick_cache::{OptionsBuilder, Weighter};
 
 use crate::doorkeeper::Doorkeeper;
 
-/// What an entry takes beside its place in the cache.
+/// A key or a value that allocates memory.
 pub trait HeapSize {
+    /// Returns the bytes that it allocates, besides its slot in the cache.
     fn heap_size(&self) -> usize;
 }
 
-/// A cache that takes at most as many bytes as it was given, everything counted.
+/// A cache that uses at most the given number of bytes, everything included.
 pub struct Cache<K, V, S> {
     entries: unsync::Cache<K, V, BySize, S>,
     hasher: S,
@@ -26,8 +27,10 @@ pub struct Cache<K, V, S> {
 }
 
 impl<K: Eq + Hash + HeapSize, V: HeapSize, S: BuildHasher + Clone> Cache<K, V, S> {
-    /// `expected_entry_size` is what an entry is expected to take in all, in bytes. It decides how many entries that had to go are
-    /// known again by their hashes, which take a part of the room.
+    /// Returns an empty cache of at most `bytes` bytes.
+    ///
+    /// `expected_entry_size` is the expected size of an entry in bytes, everything included. It decides how many hashes of
+    /// evicted entries are kept, which use a part of the memory.
     pub fn new(bytes: usize, expected_entry_size: usize, hasher: S) -> Self {
         let entries = bytes / expected_entry_size;
         let ghosts = (entries as f64 * GHOSTS) as usize * slot_size::<K, V>();
@@ -42,12 +45,15 @@ impl<K: Eq + Hash + HeapSize, V: HeapSize, S: BuildHasher + Clone> Cache<K, V, S
         Self { entries, hasher, doorkeeper, bytes, expected_entry_size }
     }
 
+    /// Returns the value of a key.
     pub fn get<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q) -> Option<&V> {
         self.entries.get(key)
     }
 
-    /// What replaces something is let in at once. Something too large for the whole cache is not kept. All is forgotten
-    /// where other kinds of entries come than those that its places were made for.
+    /// Inserts a value.
+    ///
+    /// A value that replaces another one is always admitted. A value that is larger than the cache is not kept. The cache is
+    /// emptied if its entries have become so much larger than before that its slots use too much memory.
     pub fn insert(&mut self, key: K, value: V) {
         let is_full = self.entries.weight() + BySize.weight(&key, &value) > self.entries.capacity();
         if !is_full || self.entries.contains_key(&key) || self.doorkeeper.seen_before(self.hasher.hash_one(&key)) {
@@ -58,32 +64,34 @@ impl<K: Eq + Hash + HeapSize, V: HeapSize, S: BuildHasher + Clone> Cache<K, V, S
         }
     }
 
-    /// How many bytes it takes. Its places are never given back: where many small entries had to go for a few large ones, it
-    /// takes more than what is in it was weighed with.
+    /// Returns the bytes that it uses. Slots are never freed: if a few large entries have replaced many small ones, it uses more
+    /// than the weight of its entries.
     fn memory(&self) -> usize {
-        // In a vector that may have twice as many places as it needs; in the hash table all places are counted.
+        // The vector may have twice as many slots as it needs. In the hash table all slots are counted.
         let used = self.entries.memory_used();
         let elsewhere = self.entries.weight() as usize - self.entries.len() * slot_size::<K, V>();
         2 * used.entries + used.map + elsewhere + self.doorkeeper.heap_size()
     }
 
+    /// Returns the number of entries.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
+    /// Returns true if it has no entries.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 }
 
-/// So many entries that had to go are known again, for each that there is expected to be room for.
+/// The number of evicted entries whose hashes are kept, for each entry that fits.
 const GHOSTS: f64 = 0.5;
 
-/// What an entry takes, in bytes, without what its key and value have elsewhere.
+/// Returns the bytes of the slot of an entry, without what its key and value allocate.
 pub const fn slot_size<K, V>() -> usize {
-    /// Its state, the links to its neighbours, and its place in the hash table.
+    /// Its state, the links to its neighbours, and its slot in the hash table.
     const LINKS: usize = 40;
-    // Its place is in a vector, which has up to twice as many places as it needs.
+    // The slot is in a vector, which has up to twice as many slots as it needs.
     (size_of::<K>() + size_of::<V>() + LINKS) * 2
 }
 
@@ -106,7 +114,7 @@ mod tests {
         }
     }
 
-    /// So many bytes.
+    /// A value of this many bytes.
     impl HeapSize for Vec<u8> {
         fn heap_size(&self) -> usize {
             self.capacity()
@@ -116,13 +124,13 @@ mod tests {
     type Numbers = Cache<u64, u64, RandomState>;
 
     fn with_room_for(entries: usize) -> Numbers {
-        // Half as much again is for those that had to go.
+        // Half as much again is for the hashes of evicted entries.
         let bytes = entries * slot_size::<u64, u64>();
         Cache::new(bytes * 3 / 2, slot_size::<u64, u64>() * 3 / 2, RandomState::new())
     }
 
-    /// How many of `keys` are answered from the cache; the others are put there.
-    fn ask(cache: &mut Numbers, keys: impl Iterator<Item = u64>) -> usize {
+    /// Returns how many of `keys` are in the cache, and inserts the others.
+    fn use_keys(cache: &mut Numbers, keys: impl Iterator<Item = u64>) -> usize {
         let mut found = 0;
         for key in keys {
             match cache.get(&key) {
@@ -137,68 +145,68 @@ mod tests {
     }
 
     #[test]
-    fn what_fits_stays() {
+    fn entries_that_fit_stay() {
         let mut cache = with_room_for(1000);
-        ask(&mut cache, 0..900);
-        assert_eq!(ask(&mut cache, 0..900), 900);
+        use_keys(&mut cache, 0..900);
+        assert_eq!(use_keys(&mut cache, 0..900), 900);
     }
 
     #[test]
-    fn a_stream_of_one_off_keys_pushes_nothing_out_that_is_asked_for_again() {
+    fn keys_that_are_used_once_do_not_evict_keys_that_are_used_again() {
         let mut cache = with_room_for(1000);
         for _ in 0..3 {
-            ask(&mut cache, 0..500);
+            use_keys(&mut cache, 0..500);
         }
-        // Ten strangers for each that is known.
-        let mut strangers = 1_000_000..;
+        // Ten new keys for each known one.
+        let mut new_keys = 1_000_000..;
         let (mut found, mut asked) = (0, 0);
         for _ in 0..50 {
             for key in 0..500 {
-                found += ask(&mut cache, std::iter::once(key));
+                found += use_keys(&mut cache, std::iter::once(key));
                 asked += 1;
-                ask(&mut cache, strangers.by_ref().take(10));
+                use_keys(&mut cache, new_keys.by_ref().take(10));
             }
         }
         assert!(found * 100 >= asked * 99, "{found} of {asked}");
     }
 
     #[test]
-    fn who_comes_once_finds_a_full_cache_closed() {
+    fn a_full_cache_admits_a_key_on_its_second_miss() {
         let mut cache = with_room_for(1000);
-        ask(&mut cache, 0..2000);
+        use_keys(&mut cache, 0..2000);
         let there = (0..2000).filter(|key| cache.get(key).is_some()).count();
-        ask(&mut cache, 10_000..50_000);
-        // One stranger in some thirty thousand looks like somebody else.
+        use_keys(&mut cache, 10_000..50_000);
+        // One new key in some thirty thousand has the hash bits of another.
         let still = (0..2000).filter(|key| cache.get(key).is_some()).count();
         assert!(still + 10 >= there && there > 500, "{still} of {there}");
-        // But what is there is replaced, and who comes again is let in.
+        // An existing entry is replaced, and a key that misses again is admitted.
         let known = (0..2000).find(|key| cache.get(key).is_some()).unwrap();
         cache.insert(known, 7);
         assert_eq!(cache.get(&known), Some(&7));
         cache.insert(known, known);
-        ask(&mut cache, std::iter::repeat_n(60_000, 2));
+        use_keys(&mut cache, std::iter::repeat_n(60_000, 2));
         assert_eq!(cache.get(&60_000), Some(&60_000));
     }
 
     #[test]
-    fn what_is_asked_for_from_now_on_takes_the_place_of_what_was() {
+    fn keys_that_are_used_now_replace_those_used_before() {
         let mut cache = with_room_for(1000);
         for _ in 0..10 {
-            ask(&mut cache, 0..800);
+            use_keys(&mut cache, 0..800);
         }
-        // In no order, as requests come.
+        // In random order, as requests arrive.
         let mut state = 7_u64;
         let mut request = || {
             state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
             5000 + (state >> 33) % 800
         };
-        ask(&mut cache, std::iter::repeat_with(&mut request).take(8000));
-        let found = ask(&mut cache, std::iter::repeat_with(&mut request).take(8000));
+        use_keys(&mut cache, std::iter::repeat_with(&mut request).take(8000));
+        let found = use_keys(&mut cache, std::iter::repeat_with(&mut request).take(8000));
         assert!(found > 7900, "{found} of 8000");
     }
 
     #[test]
-    fn what_is_put_there_anew_replaces_what_was_there() {
+    fn a_key_that_is_inserted_again_has_the_new_value() {
         let mut cache = with_room_for(10);
         cache.insert(1, 1);
         cache.insert(1, 2);
@@ -206,14 +214,14 @@ mod tests {
     }
 
     #[test]
-    fn entries_of_mixed_sizes_do_not_make_it_begin_anew() {
+    fn entries_of_mixed_sizes_do_not_empty_the_cache() {
         let mut cache = Cache::<u64, Vec<u8>, _>::new(1 << 20, 600, RandomState::new());
         let (mut state, mut most) = (1_u64, 0);
         for number in 0..100_000_u64 {
             state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
             // One in eight is large.
             let length = if state >> 61 == 0 { 3000 } else { 100 };
-            // Who comes for the second time is let in.
+            // The second miss is admitted.
             cache.insert(number, vec![0; length]);
             cache.insert(number, vec![0; length]);
             most = most.max(cache.len());
@@ -222,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_larger_than_the_cache_is_not_kept() {
+    fn a_value_that_is_larger_than_the_cache_is_not_kept() {
         let mut cache = Cache::<u64, Vec<u8>, _>::new(10_000, 1000, RandomState::new());
         cache.insert(1, vec![1; 100]);
         cache.insert(2, vec![1; 20_000]);

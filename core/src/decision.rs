@@ -1,14 +1,14 @@
-//! What a verification answers: facts about a token, a question and the time in, a code out.
+//! The decision of a verification: the rights of a token, a question and the time in, a code out.
 
 use std::collections::BTreeSet;
 
 use crate::scope::Scope;
 use crate::scope::access::{Access, AccessRows};
 
-/// Microseconds since 2000-01-01 00:00 UTC: PostgreSQL's `timestamptz`. `i64::MAX` is its `infinity`.
+/// Microseconds since 2000-01-01 00:00 UTC, as in PostgreSQL's `timestamptz`. `i64::MAX` is `infinity`.
 pub type Micros = i64;
 
-/// The answer's code, in the order in which they are decided.
+/// The code of a verification. The first one that applies, in this order, is the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Code {
     /// The secret does not have the form of one.
@@ -19,15 +19,16 @@ pub enum Code {
     Paused,
     /// The token is past its expiry.
     Expired,
-    /// The token has no access to the domain asked about, or none that is account-wide where no domain was given.
+    /// The token has no access to the domain, or, without a domain in the question, no account-wide access.
     DomainNotAllowed,
-    /// The token has access there, but not this one.
+    /// The token has access there, but not this scope.
     InsufficientScope,
+    /// The token may do it.
     Ok,
 }
 
 impl Code {
-    /// In their order.
+    /// All codes in their order.
     pub const ALL: [Self; 7] = [
         Code::Malformed,
         Code::NotFound,
@@ -38,7 +39,7 @@ impl Code {
         Code::Ok,
     ];
 
-    /// The code as users see it.
+    /// Returns the code as users see it.
     pub const fn as_str(self) -> &'static str {
         match self {
             Code::Malformed => "malformed",
@@ -52,20 +53,22 @@ impl Code {
     }
 }
 
-/// What is known about a token at the moment of the question.
+/// The rights of a token: all that a decision about it depends on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenRights {
     /// The token or its account is paused.
     pub paused: bool,
+    /// The expiry, or `None` if it never expires.
     pub expires_at: Option<Micros>,
-    /// By domain, those for every domain first.
+    /// Ordered by domain. Rows for every domain come first.
     access: AccessRows,
 }
 
 impl TokenRights {
+    /// Returns the rights of a token with these rows of access.
     pub fn new(paused: bool, expires_at: Option<Micros>, mut access: AccessRows) -> Self {
         access.sort_by_key(|access| access.domain_id);
-        // Most often the same is granted for each domain.
+        // Most often the same scopes are granted for each domain.
         for next in 1..access.len() {
             let (before, after) = access.split_at_mut(next);
             after[0].scopes.share(&before[next - 1].scopes);
@@ -74,7 +77,7 @@ impl TokenRights {
         Self { paused, expires_at, access }
     }
 
-    /// How many bytes it takes beside itself, where each alloc_overhead takes `alloc_overhead` more than what is in it.
+    /// Returns the bytes that it allocates, with `alloc_overhead` for each allocation.
     pub fn heap_size(&self, alloc_overhead: usize) -> usize {
         let own = |(place, access): (usize, &Access)| {
             let shared = place > 0 && access.scopes.is_shared_with(&self.access[place - 1].scopes);
@@ -84,12 +87,12 @@ impl TokenRights {
         rows + self.access.iter().enumerate().map(own).sum::<usize>()
     }
 
-    /// The rows of its access.
+    /// Returns the rows of its access.
     pub fn access(&self) -> &[Access] {
         &self.access
     }
 
-    /// The rows that apply to a question about `domain`. There can be a thousand for other domains.
+    /// Returns the rows that apply to a question about `domain`. There can be thousands for other domains.
     fn access_to(&self, domain: DomainQuery) -> impl Iterator<Item = &Access> {
         let rows_of = |id: Option<i64>| {
             let rows = &self.access[self.access.partition_point(|access| access.domain_id < id)..];
@@ -104,18 +107,20 @@ impl TokenRights {
     }
 }
 
-/// Which domain a question is about.
+/// The domain that a question is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DomainQuery {
-    /// None was given.
+    /// No domain: an account-wide operation.
     AccountWide,
-    /// One of the token's account, usable under the account's profile.
+    /// A domain of the token's account that the account's profile accepts.
     Id(i64),
-    /// Unknown, of another account, or unverified where that matters: the three answer alike.
+    /// A domain that is unknown, of another account, or not verified although the profile demands it. All three are treated
+    /// alike.
     Unusable,
 }
 
 impl DomainQuery {
+    /// Returns the id of the domain, if there is one.
     pub fn id(self) -> Option<i64> {
         match self {
             DomainQuery::Id(id) => Some(id),
@@ -124,26 +129,26 @@ impl DomainQuery {
     }
 }
 
-/// Decides a question about a token that was found.
+/// Decides a question about a token.
 ///
-/// Access rows add up, and there are no denials. A scope in the facts that does not follow the grammar grants nothing.
-/// The time is asked for only where it matters.
+/// Rows of access add up, and there are no denials. A granted scope that does not follow the grammar grants nothing. `now` is
+/// called only if the token expires.
 pub fn decide(
-    facts: &TokenRights,
+    rights: &TokenRights,
     scope: Option<&Scope<'_>>,
     domain: DomainQuery,
     now: impl FnOnce() -> Micros,
 ) -> Code {
-    if facts.paused {
+    if rights.paused {
         return Code::Paused;
     }
-    if facts.expires_at.is_some_and(|expiry| has_expired(Some(expiry), now())) {
+    if rights.expires_at.is_some_and(|expiry| has_expired(Some(expiry), now())) {
         return Code::Expired;
     }
     if scope.is_none() && domain == DomainQuery::AccountWide {
         return Code::Ok;
     }
-    let mut rows = facts.access_to(domain).peekable();
+    let mut rows = rights.access_to(domain).peekable();
     if rows.peek().is_none() {
         return Code::DomainNotAllowed;
     }
@@ -153,17 +158,17 @@ pub fn decide(
     }
 }
 
-/// Where a token may do something.
+/// The domains on which a token has a scope.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AllowedDomains {
-    /// On every domain of its account, and account-wide.
+    /// Every domain of its account, and account-wide operations.
     pub everywhere: bool,
-    /// On these domains.
+    /// Single domains.
     pub domains: BTreeSet<i64>,
 }
 
 impl AllowedDomains {
-    /// Of `scope` under this access: what [`decide`] says about one domain at a time, for all of them at once.
+    /// Returns the domains on which `access` grants a scope: what [`decide`] decides for one domain, for all of them.
     pub fn of(access: &[Access], scope: &Scope<'_>) -> Self {
         let granting = || access.iter().filter(|access| access.grants(scope));
         Self {
@@ -172,6 +177,7 @@ impl AllowedDomains {
         }
     }
 
+    /// Returns true if the domain is among them.
     pub fn includes(&self, domain: DomainQuery) -> bool {
         match domain {
             DomainQuery::Unusable => false,
@@ -181,7 +187,7 @@ impl AllowedDomains {
     }
 }
 
-/// Whether a token with this expiry is refused at `now`: from the very instant of its expiry on.
+/// Returns true if a token with this expiry is refused at `now`: from the very microsecond of its expiry on.
 pub fn has_expired(expires_at: Option<Micros>, now: Micros) -> bool {
     expires_at.is_some_and(|expiry| expiry <= now)
 }
@@ -193,18 +199,18 @@ mod tests {
 
     const NOW: Micros = 1_000;
 
-    fn facts(access: &[(Option<i64>, &[&str])]) -> TokenRights {
+    fn rights(access: &[(Option<i64>, &[&str])]) -> TokenRights {
         let access = access.iter().map(|(domain_id, scopes)| Access::new(*domain_id, scopes.iter().copied()));
         TokenRights::new(false, None, access.collect())
     }
 
-    fn decide(facts: &TokenRights, scope: Option<&str>, domain: DomainQuery) -> Code {
+    fn decide(rights: &TokenRights, scope: Option<&str>, domain: DomainQuery) -> Code {
         let scope = scope.map(|scope| Scope::parse_question(scope).unwrap());
-        super::decide(facts, scope.as_ref(), domain, || NOW)
+        super::decide(rights, scope.as_ref(), domain, || NOW)
     }
 
     #[test]
-    fn all_codes_are_in_their_places() {
+    fn all_codes_are_listed_in_their_order() {
         for (place, code) in Code::ALL.into_iter().enumerate() {
             assert_eq!(code as usize, place, "{}", code.as_str());
         }
@@ -212,8 +218,8 @@ mod tests {
 
     #[test]
     fn codes_are_decided_in_their_documented_order() {
-        let mut all_wrong = TokenRights { paused: true, expires_at: Some(NOW), ..facts(&[(Some(1), &["a:read"])]) };
-        let ask = |facts: &TokenRights, domain| decide(facts, Some("b:read"), domain);
+        let mut all_wrong = TokenRights { paused: true, expires_at: Some(NOW), ..rights(&[(Some(1), &["a:read"])]) };
+        let ask = |rights: &TokenRights, domain| decide(rights, Some("b:read"), domain);
         assert_eq!(ask(&all_wrong, DomainQuery::Id(2)), Code::Paused);
         all_wrong.paused = false;
         assert_eq!(ask(&all_wrong, DomainQuery::Id(2)), Code::Expired);
@@ -224,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_refused_from_the_instant_of_its_expiry_on() {
+    fn a_token_is_refused_from_the_microsecond_of_its_expiry_on() {
         assert!(!has_expired(Some(NOW + 1), NOW));
         assert!(has_expired(Some(NOW), NOW));
         assert!(has_expired(Some(i64::MIN), NOW));
@@ -233,13 +239,13 @@ mod tests {
     }
 
     #[test]
-    fn without_scope_and_domain_a_good_token_is_ok_whatever_its_access() {
-        assert_eq!(decide(&facts(&[]), None, DomainQuery::AccountWide), Code::Ok);
+    fn without_scope_and_domain_a_valid_token_is_ok_whatever_its_access() {
+        assert_eq!(decide(&rights(&[]), None, DomainQuery::AccountWide), Code::Ok);
     }
 
     #[test]
-    fn without_a_scope_any_access_to_the_domain_will_do() {
-        let token = facts(&[(Some(1), &["a:read"])]);
+    fn without_a_scope_any_access_to_the_domain_is_enough() {
+        let token = rights(&[(Some(1), &["a:read"])]);
         assert_eq!(decide(&token, None, DomainQuery::Id(1)), Code::Ok);
         assert_eq!(decide(&token, None, DomainQuery::Id(2)), Code::DomainNotAllowed);
     }
@@ -247,19 +253,19 @@ mod tests {
     #[test]
     fn an_account_wide_operation_takes_access_to_every_domain() {
         assert_eq!(
-            decide(&facts(&[(Some(1), &["*"])]), Some("a:read"), DomainQuery::AccountWide),
+            decide(&rights(&[(Some(1), &["*"])]), Some("a:read"), DomainQuery::AccountWide),
             Code::DomainNotAllowed
         );
-        assert_eq!(decide(&facts(&[(None, &["*"])]), Some("a:read"), DomainQuery::AccountWide), Code::Ok);
+        assert_eq!(decide(&rights(&[(None, &["*"])]), Some("a:read"), DomainQuery::AccountWide), Code::Ok);
         assert_eq!(
-            decide(&facts(&[(None, &["b:full"])]), Some("a:read"), DomainQuery::AccountWide),
+            decide(&rights(&[(None, &["b:full"])]), Some("a:read"), DomainQuery::AccountWide),
             Code::InsufficientScope
         );
     }
 
     #[test]
     fn several_access_rows_add_up() {
-        let token = facts(&[(Some(1), &["a:read"]), (None, &["b:read"]), (Some(2), &["c:full"])]);
+        let token = rights(&[(Some(1), &["a:read"]), (None, &["b:read"]), (Some(2), &["c:full"])]);
         assert_eq!(decide(&token, Some("a:read"), DomainQuery::Id(1)), Code::Ok);
         assert_eq!(decide(&token, Some("b:read"), DomainQuery::Id(1)), Code::Ok);
         assert_eq!(decide(&token, Some("b:read"), DomainQuery::Id(3)), Code::Ok);
@@ -269,46 +275,46 @@ mod tests {
 
     #[test]
     fn an_unusable_domain_is_refused_even_with_access_to_every_domain() {
-        let token = facts(&[(None, &["*"])]);
+        let token = rights(&[(None, &["*"])]);
         assert_eq!(decide(&token, Some("a:read"), DomainQuery::Unusable), Code::DomainNotAllowed);
         assert_eq!(decide(&token, None, DomainQuery::Unusable), Code::DomainNotAllowed);
     }
 
     #[test]
     fn a_scope_outside_the_grammar_grants_nothing() {
-        let token = facts(&[(None, &["", "**", "A:B", "a"])]);
+        let token = rights(&[(None, &["", "**", "A:B", "a"])]);
         assert_eq!(decide(&token, Some("a:read"), DomainQuery::AccountWide), Code::InsufficientScope);
     }
 
     #[test]
-    fn equal_scopes_of_several_rows_are_kept_once() {
+    fn equal_scopes_of_several_rows_are_stored_once() {
         let (long, other) = (format!("{}:read", "a".repeat(100)), format!("{}:read", "b".repeat(100)));
         let scopes = [long.as_str()];
         let many: Vec<(Option<i64>, &[&str])> = (1..=1000).map(|id| (Some(id), &scopes[..])).collect();
-        let (two, same) = (facts(&many[..2]).heap_size(24), facts(&many).heap_size(24));
+        let (two, same) = (rights(&many[..2]).heap_size(24), rights(&many).heap_size(24));
         assert_eq!(same - two, 998 * size_of::<Access>());
-        let different = facts(&[(Some(1), &[&long]), (Some(2), &[&other])]);
+        let different = rights(&[(Some(1), &[&long]), (Some(2), &[&other])]);
         assert_eq!(different.heap_size(24) - two, 24 + long.len() + 5);
-        assert_eq!(decide(&facts(&many), Some(&long), DomainQuery::Id(1000)), Code::Ok);
+        assert_eq!(decide(&rights(&many), Some(&long), DomainQuery::Id(1000)), Code::Ok);
     }
 
     #[test]
-    fn usual_access_takes_no_memory_of_its_own() {
-        assert_eq!(facts(&[(Some(1), &["email:read", "email:send"])]).heap_size(24), 0);
-        assert_eq!(facts(&[(None, &["*"])]).heap_size(24), 0);
+    fn usual_access_allocates_nothing() {
+        assert_eq!(rights(&[(Some(1), &["email:read", "email:send"])]).heap_size(24), 0);
+        assert_eq!(rights(&[(None, &["*"])]).heap_size(24), 0);
     }
 
     proptest! {
         #[test]
-        fn the_reach_of_a_scope_is_where_its_decision_is_ok(
+        fn the_allowed_domains_are_those_for_which_the_decision_is_ok(
             rows in prop::collection::vec((prop::option::of(1..4i64), prop::sample::subsequence(vec!["a:x", "a:full", "a.b:y", "*:x", "*"], 1..3)), 0..5),
             scope in prop::sample::select(vec!["a:x", "a:y", "a:full", "a.b:x", "b:x", "b:full"]),
         ) {
             let access = rows.iter().map(|(domain_id, scopes)| Access::new(*domain_id, scopes.iter().copied()));
-            let facts = TokenRights::new(false, None, access.collect());
-            let reach = AllowedDomains::of(facts.access(), &Scope::parse_question(scope).unwrap());
+            let rights = TokenRights::new(false, None, access.collect());
+            let allowed = AllowedDomains::of(rights.access(), &Scope::parse_question(scope).unwrap());
             for domain in [DomainQuery::AccountWide, DomainQuery::Unusable, DomainQuery::Id(1), DomainQuery::Id(2), DomainQuery::Id(9)] {
-                prop_assert_eq!(reach.includes(domain), decide(&facts, Some(scope), domain) == Code::Ok);
+                prop_assert_eq!(allowed.includes(domain), decide(&rights, Some(scope), domain) == Code::Ok);
             }
         }
     }

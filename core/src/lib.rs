@@ -1,8 +1,8 @@
-//! The rules of token_auth that know no database.
+//! Everything of token_auth that needs no PostgreSQL: formats, rules and the decision.
 //!
-//! Plain functions over plain types, so that `cargo test -p token_auth_core` checks them in a second:
-//! what a secret looks like and how it is sealed, what a scope covers, how things are named, what a verification
-//! answers, and what may be remembered of it.
+//! Plain functions over plain types, so that `cargo test -p token_auth_core` checks them in seconds.
+
+#![deny(missing_docs)]
 
 pub mod cache;
 pub mod decision;

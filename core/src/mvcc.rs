@@ -1,22 +1,22 @@
-//! Whether facts that were read at different times may be used together.
+//! Whether rows that were read under different snapshots may be used together.
 //!
-//! Facts about a token, its account and a domain are remembered apart, so they can be of different moments, and one
-//! transaction can have changed several of them in between. A decision from facts that were never true together could let
-//! somebody do what he was at no time allowed to do.
+//! A token, its account and a domain are cached apart, so they can come from different snapshots, and one transaction can
+//! have changed several of them in between. A decision from rows that never existed together could allow what was never
+//! allowed. So rows are used together only if there was one snapshot that shows all of them.
 
 use std::rc::Rc;
 
-/// A transaction, by its number since the database was made (PostgreSQL's `FullTransactionId`), which never comes again.
+/// A transaction id of 64 bits (PostgreSQL's `FullTransactionId`), which is never reused.
 pub type Transaction = u64;
 
-/// A snapshot, by the transactions that had ended by then: what PostgreSQL's snapshots say.
+/// A snapshot, as PostgreSQL describes it: by the transactions that had ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
-    /// All before this one had ended.
+    /// Every earlier transaction had ended.
     pub xmin: Transaction,
-    /// This one and all after it had not.
+    /// This transaction and every later one had not ended.
     pub xmax: Transaction,
-    /// Those in between that had not ended, or `None` where that is not known of each, or where there is nothing in between.
+    /// The transactions in between that had not ended. `None` if they are not known, or if there is nothing in between.
     pub xip: Option<Rc<[Transaction]>>,
 }
 
@@ -27,25 +27,25 @@ impl Snapshot {
     }
 }
 
-/// When facts were read, and who wrote them.
+/// The snapshot that rows were read under, and the transactions that wrote these row versions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReadStamp {
-    /// The number of the reading. One reading sees one snapshot.
-    reading: u64,
+    /// The number of the read. One read uses one snapshot.
+    read: u64,
     snapshot: Snapshot,
-    /// The last transactions that wrote rows of them, each once, the latest first; 0 is none.
+    /// The latest transactions that wrote the rows, each once, the latest first. 0 is none.
     writers: [Transaction; 3],
-    /// The latest of the others that wrote a row of them.
+    /// The latest of the other transactions that wrote them.
     earlier_writer: Transaction,
 }
 
 impl ReadStamp {
-    /// Of nothing yet. Readings are numbered in their order.
-    pub fn new(reading: u64, snapshot: Snapshot) -> Self {
-        Self { reading, snapshot, writers: [0; 3], earlier_writer: 0 }
+    /// Returns the stamp of a read that has found no row yet. Reads are numbered in their order.
+    pub fn new(read: u64, snapshot: Snapshot) -> Self {
+        Self { read, snapshot, writers: [0; 3], earlier_writer: 0 }
     }
 
-    /// And of a row that this transaction wrote.
+    /// Adds a row that was written by this transaction.
     pub fn add(&mut self, mut writer: Transaction) {
         for place in &mut self.writers {
             if *place == writer {
@@ -58,13 +58,13 @@ impl ReadStamp {
         self.earlier_writer = self.earlier_writer.max(writer);
     }
 
-    /// Of both together, if they are known to have been true at one snapshot: that of the earlier reading, where those who
-    /// wrote the rows of the later one had ended before it.
+    /// Returns the stamp of both reads together, if one snapshot shows all rows: that of the earlier read, if the
+    /// transactions that wrote the rows of the later read had ended before it.
     ///
-    /// A row that was there at the earlier one, and was deleted by the later one, goes unseen. Access rows only add up,
-    /// so a decision without one allows nothing that was not allowed then.
+    /// A row that the earlier snapshot shows, and that was deleted before the later read, is missed. Rows of access only add
+    /// up, so a decision without one allows nothing that was not allowed under the earlier snapshot.
     pub fn merge(&self, other: &Self) -> Option<Self> {
-        let (earlier, later) = if self.reading <= other.reading { (self, other) } else { (other, self) };
+        let (earlier, later) = if self.read <= other.read { (self, other) } else { (other, self) };
         self.is_consistent_with(other).then(|| {
             let mut both = earlier.clone();
             later.writers.iter().for_each(|writer| both.add(*writer));
@@ -73,23 +73,24 @@ impl ReadStamp {
         })
     }
 
-    /// Whether there are [both together](Self::merge).
+    /// Returns true if [`merge`](Self::merge) returns a stamp.
     pub fn is_consistent_with(&self, other: &Self) -> bool {
-        let (earlier, later) = if self.reading <= other.reading { (self, other) } else { (other, self) };
-        earlier.reading == later.reading
+        let (earlier, later) = if self.read <= other.read { (self, other) } else { (other, self) };
+        earlier.read == later.read
             || later.earlier_writer < earlier.snapshot.xmin
                 && later.writers.iter().all(|writer| earlier.snapshot.has_completed(*writer))
     }
 
-    /// How many bytes it takes beside itself, where each alloc_overhead takes `alloc_overhead` more than what is in it.
+    /// Returns the bytes that it allocates, with `alloc_overhead` for each allocation.
     pub fn heap_size(&self, alloc_overhead: usize) -> usize {
         self.snapshot.xip.as_ref().map_or(0, |xip| alloc_overhead + size_of_val(&**xip))
     }
 }
 
-/// The number since the database was made of a transaction that has one of 32 bits, while `next` is the next one to be
-/// given out. Numbers of 32 bits come round, and those that rows show are of the last half round, or of rows that are
-/// older than any snapshot (frozen), whose number says little: it is taken for one in the past.
+/// Returns the full id of a transaction with an id of 32 bits. `next` is the next full id that will be assigned.
+///
+/// Ids of 32 bits wrap around. Those in rows are from the last half of the range, or the rows are frozen: then they are older
+/// than any snapshot, and any id in the past is right.
 pub fn full_transaction_id(transaction: u32, next: Transaction) -> Transaction {
     let age = (next as u32).wrapping_sub(transaction);
     next.saturating_sub(age.into())
@@ -100,30 +101,30 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// At a snapshot when all before `xmin` had ended, and of those up to `xmax` these had not.
+    /// A snapshot with these transactions in progress.
     fn snapshot(xmin: Transaction, xip: &[Transaction], xmax: Transaction) -> Snapshot {
         Snapshot { xmin, xmax, xip: Some(xip.into()) }
     }
 
-    fn stamp(reading: u64, snapshot: &Snapshot, writers: &[Transaction]) -> ReadStamp {
-        let mut stamp = ReadStamp::new(reading, snapshot.clone());
+    fn stamp(read: u64, snapshot: &Snapshot, writers: &[Transaction]) -> ReadStamp {
+        let mut stamp = ReadStamp::new(read, snapshot.clone());
         writers.iter().for_each(|writer| stamp.add(*writer));
         stamp
     }
 
     #[test]
-    fn facts_go_together_when_the_later_ones_were_there_at_the_earlier_reading() {
+    fn reads_are_consistent_if_the_later_rows_existed_at_the_earlier_read() {
         let (first, second) = (snapshot(100, &[], 100), snapshot(200, &[], 200));
         let earlier = stamp(1, &first, &[99]);
         assert_eq!(earlier.merge(&stamp(2, &second, &[99])), Some(earlier.clone()));
         assert_eq!(stamp(2, &second, &[50]).merge(&earlier), Some(stamp(1, &first, &[99, 50])));
-        // Of one reading, whoever wrote them.
+        // Rows of one read are consistent, whichever transactions wrote them.
         assert_eq!(earlier.merge(&stamp(1, &first, &[170])), Some(stamp(1, &first, &[170, 99])));
     }
 
     #[test]
-    fn facts_that_were_written_after_the_earlier_reading_do_not_go_with_it() {
-        // However old the earlier ones are: whoever wrote the later ones can have changed both.
+    fn rows_written_after_the_earlier_read_are_not_consistent_with_it() {
+        // However old the earlier rows are: the transaction that wrote the later ones may have changed both.
         let (first, second) = (snapshot(100, &[], 100), snapshot(200, &[], 200));
         for writer in [100, 101, 199] {
             let (earlier, later) = (stamp(1, &first, &[10]), stamp(2, &second, &[writer]));
@@ -132,15 +133,15 @@ mod tests {
     }
 
     #[test]
-    fn a_transaction_that_takes_long_keeps_only_what_it_writes_apart() {
-        // 50 is still xip.
+    fn a_long_transaction_separates_only_the_rows_that_it_writes() {
+        // 50 is still in progress.
         let (first, second) = (snapshot(50, &[50, 97], 100), snapshot(50, &[50], 200));
         let together =
             |writers: &[Transaction]| stamp(1, &first, &[10]).is_consistent_with(&stamp(2, &second, writers));
         assert!(together(&[96]) && together(&[99, 60, 51]));
         assert!(!together(&[50]) && !together(&[97]) && !together(&[100]));
         assert!(!together(&[99, 97, 60]));
-        // Of more than three writers only the last are known one by one.
+        // Only the last three writers are known one by one.
         assert!(together(&[99, 96, 95, 49]) && !together(&[99, 96, 95, 94]));
         // Neither are those of a snapshot that is not known in full.
         let vague = Snapshot { xmin: 50, xmax: 100, xip: None };
@@ -149,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_writers_are_known_one_by_one() {
+    fn the_last_three_writers_are_kept() {
         let at = snapshot(1, &[], 1);
         let seen = stamp(1, &at, &[5, 9, 5, 7, 9, 3, 4]);
         assert_eq!((seen.writers, seen.earlier_writer), ([9, 7, 5], 4));
@@ -158,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_short_number_is_one_of_the_last_round() {
+    fn a_short_id_is_in_the_last_half_of_its_range() {
         const ROUND: u64 = 1 << 32;
         assert_eq!(full_transaction_id(7, 10), 7);
         assert_eq!(full_transaction_id(10, 3 * ROUND + 10), 3 * ROUND + 10);
@@ -198,7 +199,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn facts_that_go_together_were_true_at_one_moment(history in history(), at in prop::array::uniform3(0..12usize)) {
+        fn consistent_reads_are_shown_by_one_snapshot(history in history(), at in prop::array::uniform3(0..12usize)) {
             let at = at.map(|at| at.min(history.len() - 1));
             let row_seen = |row: usize| history[at[row]].rows[row];
             let seen = [0, 1, 2].map(|row| {

@@ -1,4 +1,4 @@
-//! Names: what is a name, and how tokens that nobody named are called.
+//! Names of accounts, domains, tokens and actors, and the names of tokens that are created without one.
 
 use unicode_width::UnicodeWidthChar as _;
 
@@ -8,13 +8,16 @@ pub const MAX_LENGTH: usize = 255;
 /// Why a text is not a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NameError {
+    /// No character of it is visible.
     Blank,
+    /// It has more than [`MAX_LENGTH`] characters.
     TooLong,
+    /// It contains a control character.
     ControlCharacter,
 }
 
-/// Whether `text` is a name: not blank, at most [`MAX_LENGTH`] characters, no control character. A name in which nothing
-/// can be seen is blank.
+/// Returns an error if `text` is not a name: a name has at most [`MAX_LENGTH`] characters, a visible one among them, and no
+/// control character.
 pub fn check(text: &str) -> Result<(), NameError> {
     // A character is 4 bytes at most: no need to count the characters of a megabyte.
     if text.len() > 4 * MAX_LENGTH || text.chars().count() > MAX_LENGTH {
@@ -28,29 +31,29 @@ pub fn check(text: &str) -> Result<(), NameError> {
     }
 }
 
-/// Whether a character takes no place, or an empty one: spaces, zero-width and bidirectional control characters, and marks
-/// that need another character to sit on.
+/// Returns true for characters without ink: spaces, zero-width and bidirectional control characters, and marks that combine
+/// with another character.
 fn is_invisible(c: char) -> bool {
-    // Two that have a width and no ink: U+115F HANGUL CHOSEONG FILLER, U+2800 BRAILLE PATTERN BLANK.
+    // Two characters have a width and no ink: U+115F HANGUL CHOSEONG FILLER, U+2800 BRAILLE PATTERN BLANK.
     c.is_whitespace() || c.width() == Some(0) || matches!(c, '\u{115f}' | '\u{2800}')
 }
 
-/// The form under which domain names are compared: ASCII letters in lower case, as `lower(name COLLATE "C")` has it.
+/// Returns the folded form, under which domain names are compared: ASCII letters in lower case, as `lower(name COLLATE "C")`.
 pub fn fold(domain: &str) -> String {
     domain.to_ascii_lowercase()
 }
 
-/// Whether a text is short enough for a name. Whatever is asked about is as long as a caller likes.
+/// Returns true if a text is short enough for a name. An argument may have any length.
 pub fn can_be(text: &[u8]) -> bool {
     text.len() <= 4 * MAX_LENGTH
 }
 
-/// Text that may be a name, or `None` where it is too long for one, or no UTF-8.
+/// Returns a text that may be a name, or `None` if it is too long or not UTF-8.
 pub fn from_bytes(text: &[u8]) -> Option<&str> {
     if can_be(text) { str::from_utf8(text).ok() } else { None }
 }
 
-/// The folded form of what somebody asks about, or `None` where that cannot be a name: it is no UTF-8, or too long.
+/// Returns the folded form of an argument, or `None` if it is too long or not UTF-8.
 pub fn folded(domain: &[u8]) -> Option<String> {
     from_bytes(domain).map(fold)
 }

@@ -1,8 +1,8 @@
-//! The seal: how the secret of a token is kept where its profile lets it be revealed.
+//! Sealed copies: the encrypted secret of a token whose profile lets it be revealed.
 //!
-//! XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03) under a key from a file, with a nonce of 24 random bytes, large enough
-//! to be drawn at random for ever. The token's id and digest are the associated data: a sealed copy opens in the row that
-//! it was made for and nowhere else. The opened secret is compared with the digest on top.
+//! The cipher is XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03), under a key from a file, with a nonce of 24 random bytes,
+//! which is large enough never to repeat. The token's id and digest are the associated data, so a sealed copy can be opened
+//! only in the row that it was made for. The opened secret is compared with the digest, too.
 //!
 //! A sealed copy is `format (1 byte) | id of the key (8) | nonce (24) | ciphertext and tag`.
 
@@ -17,46 +17,46 @@ use crate::secret::{self, Digest};
 
 /// The bytes of a nonce.
 pub const NONCE: usize = 24;
-/// What a sealed copy begins with: its format and the id of its key.
+/// The number of bytes at the start of a sealed copy that name its format and its key.
 pub const MARK: usize = 1 + KEY_ID;
 
 const FORMAT: u8 = 1;
 const KEY_ID: usize = 8;
 const KEY: usize = 32;
 
-/// The keys of a key file: the first one seals, any of them opens.
-pub struct Keys(Vec<Key>);
+/// The keys of a key file. The first one seals, and each of them opens.
+pub struct Keys(Vec<SealingKey>);
 
-struct Key {
+struct SealingKey {
     id: [u8; KEY_ID],
     bytes: Zeroizing<[u8; KEY]>,
 }
 
-/// Why a key file cannot be used. It never says what is in the file.
+/// Why a key file cannot be used. It never contains a part of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyFileError {
     /// There is no key in it.
     Empty,
     /// A line, counted from 1, is neither 64 hexadecimal digits nor empty nor a comment.
     Line(usize),
-    /// A line, counted from 1, has a key that is there already.
+    /// A line, counted from 1, repeats a key.
     Repeated(usize),
 }
 
-/// Why a sealed copy does not open.
+/// Why a sealed copy cannot be opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OpenError {
     /// It was sealed under a key that is not among these.
     UnknownKey,
-    /// It was changed, cut short, or made for another token.
+    /// It was changed, truncated, or made for another token.
     Broken,
 }
 
 impl Keys {
-    /// Reads a key file: a key a line, in 64 hexadecimal digits, the current one first. Empty lines and lines that begin
+    /// Parses a key file: one key a line, in 64 hexadecimal digits, the current one first. Empty lines and lines that begin
     /// with `#` are skipped.
     pub fn parse(file: &[u8]) -> Result<Self, KeyFileError> {
-        let mut keys: Vec<Key> = Vec::new();
+        let mut keys: Vec<SealingKey> = Vec::new();
         for (number, line) in file.split(|byte| *byte == b'\n').enumerate() {
             let line = line.trim_ascii();
             if line.is_empty() || line.starts_with(b"#") {
@@ -64,7 +64,7 @@ impl Keys {
             }
             let mut bytes = Zeroizing::new([0; KEY]);
             hex::decode_to_slice(line, bytes.as_mut_slice()).map_err(|_| KeyFileError::Line(number + 1))?;
-            let key = Key::new(bytes);
+            let key = SealingKey::new(bytes);
             if keys.iter().any(|known| known.id == key.id) {
                 return Err(KeyFileError::Repeated(number + 1));
             }
@@ -73,7 +73,7 @@ impl Keys {
         if keys.is_empty() { Err(KeyFileError::Empty) } else { Ok(Self(keys)) }
     }
 
-    /// Seals the secret of a token under the current key. `nonce` is random, and used once.
+    /// Seals the secret of a token under the current key. `nonce` must be random and must not be used again.
     pub fn seal(&self, token_id: i64, digest: &Digest, secret: &str, nonce: [u8; NONCE]) -> Vec<u8> {
         let key = &self.0[0];
         let associated = associated_data(&key.mark(), token_id, digest);
@@ -97,13 +97,13 @@ impl Keys {
         opened.filter(|opened| secret::digest(opened.as_bytes()) == *digest).ok_or(OpenError::Broken)
     }
 
-    /// What sealed copies under the current key begin with.
+    /// Returns the first bytes of sealed copies under the current key.
     pub fn current_mark(&self) -> [u8; MARK] {
         self.0[0].mark()
     }
 }
 
-impl Key {
+impl SealingKey {
     fn new(bytes: Zeroizing<[u8; KEY]>) -> Self {
         let digest = Sha256::new().chain_update(b"token_auth sealing key").chain_update(bytes.as_slice()).finalize();
         let mut id = [0; KEY_ID];
@@ -175,7 +175,7 @@ mod tests {
         let message: &[u8] =
             b"Ladies and Gentlemen of the class of '99: If I could offer you only one tip for the future, \
                                sunscreen would be it.";
-        let key = Key::new(Zeroizing::new(key));
+        let key = SealingKey::new(Zeroizing::new(key));
         let sealed = key.cipher().encrypt(&XNonce::from(nonce), Payload { msg: message, aad: &associated }).unwrap();
         assert_eq!(hex::encode(&sealed[..16]), "bd6d179d3e83d43b9576579493c0e939");
         assert_eq!(hex::encode(&sealed[message.len()..]), "c0875924c1c7987947deafd8780acf49");

@@ -1,8 +1,8 @@
-//! The format of a secret: how one is made, how a typo is told without a database, and what is kept of it.
+//! The format of a secret, its digest and its hint.
 //!
-//! `prefix` + 43 random base62 characters + 6 base62 characters of CRC-32 (IEEE 802.3) over all that precedes.
-//! It is parsed from the end, so a secret outlives a change of its profile's prefix. 43 characters of base62 carry
-//! 43 × log2(62) = 256.03 bits.
+//! A secret is a prefix, 43 random base62 characters, and 6 base62 characters of the CRC-32 (IEEE 802.3) of all that
+//! precedes. So a typo is recognized without a database. A secret is parsed from its end, so it stays valid when its
+//! profile's prefix changes. 43 base62 characters carry 43 × log2(62) = 256.03 bits.
 
 use sha2::{Digest as _, Sha256};
 
@@ -12,12 +12,12 @@ const RANDOM: usize = 43;
 const CHECK: usize = 6;
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-/// The SHA-256 digest of a whole secret: what the database keeps of it.
+/// The SHA-256 digest of a whole secret. The database stores it instead of the secret.
 pub type Digest = [u8; 32];
 
 /// Makes a secret from random bytes that `fill` writes.
 ///
-/// Errors are those of `fill`: without good randomness there is no secret.
+/// Returns the error of `fill`, if any.
 pub fn generate<E>(prefix: &str, mut fill: impl FnMut(&mut [u8]) -> Result<(), E>) -> Result<String, E> {
     let mut secret = String::with_capacity(prefix.len() + RANDOM + CHECK);
     secret.push_str(prefix);
@@ -25,7 +25,7 @@ pub fn generate<E>(prefix: &str, mut fill: impl FnMut(&mut [u8]) -> Result<(), E
     while secret.len() < prefix.len() + RANDOM {
         fill(&mut bytes)?;
         let missing = prefix.len() + RANDOM - secret.len();
-        // 248 is the largest multiple of 62 in a byte: what lies above would favour the first letters.
+        // 248 is the largest multiple of 62 in a byte. Larger bytes would favor the first letters.
         let letters = bytes.iter().filter(|byte| **byte < 248).take(missing);
         secret.extend(letters.map(|byte| char::from(BASE62[usize::from(byte % 62)])));
     }
@@ -34,8 +34,8 @@ pub fn generate<E>(prefix: &str, mut fill: impl FnMut(&mut [u8]) -> Result<(), E
     Ok(secret)
 }
 
-/// Whether `text` has the form of a secret: a prefix, letters of the right number, and a check that fits.
-/// Every text that differs from a secret in one character is malformed.
+/// Returns true if `text` has the form of a secret: a prefix, the right number of letters, and the right checksum. Every text
+/// that differs from a secret in one character is malformed.
 pub fn is_well_formed(text: &[u8]) -> bool {
     let Some(prefix) = text.len().checked_sub(RANDOM + CHECK) else { return false };
     if prefix > MAX_PREFIX {
@@ -45,14 +45,14 @@ pub fn is_well_formed(text: &[u8]) -> bool {
     is_prefix(&head[..prefix]) && head[prefix..].iter().all(u8::is_ascii_alphanumeric) && check_of(head) == check
 }
 
-/// The digest that is kept instead of the secret.
+/// Returns the digest of a secret.
 pub fn digest(secret: &[u8]) -> Digest {
     Sha256::digest(secret).into()
 }
 
-/// What people see of a secret: its first 8 and its last 4 characters.
+/// Returns the hint of a secret, which may be shown: its first 8 and its last 4 characters.
 ///
-/// `secret` is one that [`generate`] made, so it is ASCII and long enough.
+/// `secret` must be well-formed, so that it is ASCII and long enough.
 pub fn hint(secret: &str) -> String {
     format!("{}...{}", &secret[..8], &secret[secret.len() - 4..])
 }

@@ -97,7 +97,7 @@ fn fill(room: usize, phases: &[Range<usize>]) {
             }
         }
         let most = MOST.load(Relaxed) - before;
-        // What is being put there is in nobody's account yet.
+        // The entry that is being inserted is not counted yet.
         assert!(most <= room + lengths.end, "{most} bytes of {room} for {lengths:?} of {phases:?}");
         assert!(most * 3 > room, "only {most} bytes of {room} were used, for {lengths:?} of {phases:?}");
     }

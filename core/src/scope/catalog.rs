@@ -1,18 +1,20 @@
-//! Which scopes a profile knows: its resources, each with the actions that it has.
+//! The catalog of a profile: the resources that it lists, each with its actions.
 
 use crate::scope::Scope;
 
-/// One resource that a profile lists.
+/// A resource that a profile lists.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resource {
+    /// Its name.
     pub name: String,
+    /// Its actions, with `full` if all of them together can be granted.
     pub actions: Vec<String>,
 }
 
-/// Whether a profile that lists `resources` lets `scope` be granted.
+/// Returns true if a profile that lists `resources` lets `scope` be granted.
 ///
-/// A profile without a list knows every scope. One with a list knows `*` and what it lists, to the letter: no other
-/// wildcard, and no resource under a listed one. `email:*` is `email:full`, which is known where `full` is listed.
+/// A profile without a list knows every scope. A profile with a list knows `*` and exactly the listed scopes: no other
+/// wildcard, and no resource under a listed one. `email:*` is `email:full`, which is known if `full` is listed.
 pub fn knows(resources: &[Resource], scope: &Scope<'_>) -> bool {
     let Some(name) = scope.resource() else {
         return resources.is_empty() || scope.action().is_none();
@@ -23,21 +25,21 @@ pub fn knows(resources: &[Resource], scope: &Scope<'_>) -> bool {
         })
 }
 
-/// What somebody may have meant who wrote a scope that [`knows`] refuses: scopes that it would let pass, of the resources
-/// whose names are nearest, those with the same action first. Empty where nothing is near.
+/// Returns the known scopes that may have been meant by a scope that [`knows`] refuses: those of the resources with the
+/// nearest names, the same action first. Empty if no name is near.
 pub fn near(resources: &[Resource], scope: &Scope<'_>) -> Vec<String> {
-    /// In a list that is longer than people read, nobody looks for a slip of the pen.
-    const MOST: usize = 200;
+    /// With more resources nothing is suggested: the comparison would take too long.
+    const MAX_RESOURCES: usize = 200;
     let Some(name) = scope.resource() else { return Vec::new() };
-    if resources.len() > MOST {
+    if resources.len() > MAX_RESOURCES {
         return Vec::new();
     }
     let distance = |resource: &Resource| {
-        // A resource under a listed one counts by its own parts, too: email.templates may be templates.
+        // A resource under another one is compared by its parts, too: email.templates may be templates.
         let parts = name.split('.').chain([name]);
         parts.map(|part| strsim::damerau_levenshtein(part, &resource.name)).min().unwrap_or(usize::MAX)
     };
-    // A third of the letters wrong is another word.
+    // With more than a third of the letters wrong it is another word.
     let near = || resources.iter().filter(|resource| distance(resource) * 3 <= resource.name.len());
     let nearest = near().map(distance).min();
     let mut meant = Vec::new();
@@ -77,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn a_profile_with_a_list_knows_the_star_and_what_it_lists() {
+    fn a_profile_with_a_list_knows_the_star_and_the_listed_scopes() {
         for scope in ["*", "*:*", "email:full", "email:*", "domains:read", "domains:full"] {
             assert!(known(scope), "{scope}");
         }
@@ -87,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_near_miss_is_told_what_it_may_have_meant() {
+    fn scopes_with_near_names_are_suggested() {
         let near = |scope| near(&listed(), &Scope::parse_grant(scope).unwrap()).join(" ");
         assert_eq!(near("email:read"), "email:full");
         assert_eq!(near("emails:full"), "email:full");

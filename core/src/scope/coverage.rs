@@ -1,19 +1,19 @@
-//! Whether one token may do all that another may: the measure by which tokens manage tokens.
+//! Whether one token has all the access of another: the rule by which tokens manage tokens.
 
 use std::collections::HashSet;
 
 use crate::scope::Scope;
 use crate::scope::access::Access;
 
-/// Returns true if and only if every question that `other` answers with ok is answered with ok by `held`, for tokens of one
-/// account.
+/// Returns true if and only if every question whose decision is ok with the access `other` is ok with the access `held`, for
+/// tokens of one account.
 ///
-/// A scope is the start of endlessly many questions (resources go on under it), so a few narrower scopes never add up to
-/// a wider one: each scope of `other` needs one of `held` that covers it, for the same domain or for every domain. A
-/// scope that does not follow the grammar covers nothing, and is covered by nothing.
+/// Infinitely many resources can be under a resource, so narrow scopes never add up to a wide one. Each scope of `other`
+/// needs one scope of `held` that covers it, for the same domain or for every domain. A scope that does not follow the
+/// grammar covers nothing, and nothing covers it.
 ///
-/// The time is proportional to the scopes of both. `pause` is called once for each row of `other`, and may end the whole by
-/// a panic: a token can have access to thousands of domains.
+/// The time is proportional to the number of scopes of both. `pause` is called once for each row of `other`, and may end
+/// the comparison by a panic: a token can have access to thousands of domains.
 pub fn covers(held: &[Access], other: &[Access], mut pause: impl FnMut()) -> bool {
     let mut held: Vec<&Access> = held.iter().collect();
     held.sort_by_key(|access| access.domain_id);
@@ -33,12 +33,12 @@ pub fn covers(held: &[Access], other: &[Access], mut pause: impl FnMut()) -> boo
     })
 }
 
-/// Scopes, to be found by what they name.
+/// Scopes, by resource and action.
 #[derive(Default)]
 struct ScopeSet<'a>(HashSet<(Option<&'a str>, Option<&'a str>), foldhash::fast::RandomState>);
 
 impl<'a> ScopeSet<'a> {
-    /// What `held`, sorted by domain, has for this one.
+    /// Returns the scopes of `held`, which is sorted by domain, on this domain.
     fn of_domain(held: &[&'a Access], domain_id: Option<i64>) -> Self {
         let rows = &held[held.partition_point(|access| access.domain_id < domain_id)..];
         let rows = &rows[..rows.partition_point(|access| access.domain_id == domain_id)];
@@ -46,7 +46,7 @@ impl<'a> ScopeSet<'a> {
         Self(scopes.map(|scope| (scope.resource(), scope.action())).collect())
     }
 
-    /// Whether one of them covers `scope`: [`Scope::covers`] for each, by looking for those that could.
+    /// Returns true if one of them covers `scope`: as [`Scope::covers`] for each, but it only looks for those that could.
     fn covers(&self, scope: &Scope<'_>) -> bool {
         if self.0.is_empty() {
             return false;
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_follow_the_grammar_neither_covers_nor_is_covered() {
+    fn a_scope_outside_the_grammar_neither_covers_nor_is_covered() {
         assert!(!covers(&access(&[(None, &["*"])]), &access(&[(None, &["No Scope"])])));
         assert!(!covers(&access(&[(None, &["No Scope"])]), &access(&[(None, &["email:read"])])));
     }
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn much_access_is_compared_in_a_time_that_nobody_notices() {
+    fn large_access_is_compared_quickly() {
         let scopes: Vec<String> = (0..256).map(|n| format!("resource{n}.part:action{n}")).collect();
         let access: Vec<Access> = (0..3000).map(|domain| Access::new(Some(domain), &scopes)).collect();
         let began = std::time::Instant::now();
@@ -152,8 +152,8 @@ mod tests {
         }
 
         #[test]
-        fn who_covers_another_may_all_that_it_may_and_who_does_not_may_not(a in token(), b in token()) {
-            // "z" and domain 9 stand for all that no grant here names.
+        fn one_access_covers_another_if_and_only_if_it_allows_all_that_the_other_allows(a in token(), b in token()) {
+            // "z" and domain 9 stand for everything that no grant here names.
             let questions = ["a:x", "a:y", "a:z", "a:full", "a.b:x", "a.b:y", "a.b:z", "a.b:full", "a.z:x", "a.z:y", "a.z:full",
                              "b:x", "b:y", "b:z", "b:full", "z:x", "z:y", "z:z", "z:full"];
             let domains = [DomainQuery::AccountWide, DomainQuery::Id(1), DomainQuery::Id(2), DomainQuery::Id(9)];

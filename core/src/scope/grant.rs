@@ -1,4 +1,4 @@
-//! The scopes of a row of access, packed: they are read once and asked often, so most of them lie where the token lies.
+//! The scopes of a row of access, packed into few bytes, most of them inline: they are read once and compared often.
 
 use std::rc::Rc;
 
@@ -6,32 +6,33 @@ use smallvec::SmallVec;
 
 use crate::scope::{Scope, is_under};
 
-/// Scopes that were granted together. A text outside the grammar can be held, and grants nothing.
+/// Scopes that were granted together. A text outside the grammar is kept, and grants nothing.
 #[derive(Clone, Debug)]
 pub struct Grants(Packed);
 
-/// Of each grant [`HEAD`] bytes, which say how long its text is and where its colon is, and then the text.
+/// The grants one after the other: each has [`HEAD`] bytes with the length of its text and the position of its colon, and then
+/// the text.
 #[derive(Clone, Debug)]
 enum Packed {
-    Here { length: u8, bytes: [u8; HERE] },
-    Elsewhere(Rc<[u8]>),
+    Inline { length: u8, bytes: [u8; INLINE] },
+    Shared(Rc<[u8]>),
 }
 
-/// So many bytes lie where the row lies: two to four scopes of a usual length.
-const HERE: usize = 62;
+/// The bytes that are stored inline: two to four scopes of a usual length.
+const INLINE: usize = 62;
 
-/// One of them.
+/// A granted scope.
 #[derive(Clone, Copy, Debug)]
 pub struct Grant<'a> {
     text: &'a [u8],
     colon: u8,
 }
 
-/// Of a head: the length of the text, and where its colon is.
+/// The bytes of a head: the length of the text, and the position of its colon.
 const HEAD: usize = size_of::<u32>() + 1;
-/// In the place of the colon, where the text is `*`.
+/// The position of the colon if the text is `*`.
 const EVERYTHING: u8 = 254;
-/// In the place of the colon, where the text follows no grammar. A scope that does is not so long.
+/// The position of the colon if the text does not follow the grammar. A scope is not so long.
 const NOTHING: u8 = 255;
 
 impl<T: AsRef<str>> FromIterator<T> for Grants {
@@ -42,13 +43,13 @@ impl<T: AsRef<str>> FromIterator<T> for Grants {
             packed.extend_from_slice(&head(text));
             packed.extend_from_slice(text.as_bytes());
         }
-        let mut bytes = [0; HERE];
+        let mut bytes = [0; INLINE];
         Self(match bytes.get_mut(..packed.len()) {
             Some(place) => {
                 place.copy_from_slice(&packed);
-                Packed::Here { length: packed.len() as u8, bytes }
+                Packed::Inline { length: packed.len() as u8, bytes }
             }
-            None => Packed::Elsewhere(packed.as_slice().into()),
+            None => Packed::Shared(packed.as_slice().into()),
         })
     }
 }
@@ -63,6 +64,7 @@ fn head(text: &str) -> [u8; HEAD] {
 }
 
 impl Grants {
+    /// Returns the grants in their order.
     pub fn iter(&self) -> impl Iterator<Item = Grant<'_>> {
         let mut rest = self.bytes();
         std::iter::from_fn(move || {
@@ -74,15 +76,15 @@ impl Grants {
         })
     }
 
-    /// How many bytes they take beside themselves, where each alloc_overhead takes `alloc_overhead` more than what is in it.
+    /// Returns the bytes that they allocate, with `alloc_overhead` for each allocation.
     pub fn heap_size(&self, alloc_overhead: usize) -> usize {
         match &self.0 {
-            Packed::Here { .. } => 0,
-            Packed::Elsewhere(bytes) => alloc_overhead + bytes.len(),
+            Packed::Inline { .. } => 0,
+            Packed::Shared(bytes) => alloc_overhead + bytes.len(),
         }
     }
 
-    /// Takes no memory of its own where the other has the same in memory.
+    /// Shares the allocation of `other` if both are equal.
     pub(crate) fn share(&mut self, other: &Self) {
         if self == other {
             *self = other.clone();
@@ -90,13 +92,13 @@ impl Grants {
     }
 
     pub(crate) fn is_shared_with(&self, other: &Self) -> bool {
-        matches!((&self.0, &other.0), (Packed::Elsewhere(own), Packed::Elsewhere(others)) if Rc::ptr_eq(own, others))
+        matches!((&self.0, &other.0), (Packed::Shared(own), Packed::Shared(others)) if Rc::ptr_eq(own, others))
     }
 
     fn bytes(&self) -> &[u8] {
         match &self.0 {
-            Packed::Here { length, bytes } => &bytes[..usize::from(*length)],
-            Packed::Elsewhere(bytes) => bytes,
+            Packed::Inline { length, bytes } => &bytes[..usize::from(*length)],
+            Packed::Shared(bytes) => bytes,
         }
     }
 }
@@ -110,12 +112,12 @@ impl PartialEq for Grants {
 impl Eq for Grants {}
 
 impl<'a> Grant<'a> {
-    /// As it was given.
+    /// Returns the text of the grant.
     pub fn text(&self) -> &'a str {
         str::from_utf8(self.text).expect("it was packed as text")
     }
 
-    /// The scope, or `None` where the text follows no grammar.
+    /// Returns the scope, or `None` if the text does not follow the grammar.
     pub fn scope(&self) -> Option<Scope<'a>> {
         match self.colon {
             NOTHING => None,
@@ -127,7 +129,7 @@ impl<'a> Grant<'a> {
         }
     }
 
-    /// Whether everything that `asked` names is granted: what [`Scope::covers`] says, without a look at the text as text.
+    /// Returns true if it grants all of `asked`: as [`Scope::covers`], but it compares bytes.
     pub fn covers(&self, asked: &Scope<'_>) -> bool {
         match self.colon {
             NOTHING => false,
@@ -159,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_grant_outside_the_grammar_is_held_and_grants_nothing() {
+    fn a_grant_outside_the_grammar_is_kept_and_grants_nothing() {
         let long = format!("{}:read", "a".repeat(MAX_LENGTH));
         let longer = "a".repeat(100_000);
         let held = ["", "*:", ":*", "email", "Email:read", "email:read:all", "**", &long, &longer, "email:read"];
@@ -171,15 +173,15 @@ mod tests {
     }
 
     #[test]
-    fn a_few_grants_take_no_memory_of_their_own() {
-        let mut few = vec!["email:read"; HERE / (HEAD + 10)];
+    fn a_few_grants_are_stored_inline() {
+        let mut few = vec!["email:read"; INLINE / (HEAD + 10)];
         assert_eq!(grants(&few).heap_size(24), 0);
         few.push("email:read");
         assert_eq!(grants(&few).heap_size(24), 24 + few.len() * (HEAD + 10));
     }
 
     #[test]
-    fn the_longest_scopes_have_their_colon_where_it_is() {
+    fn the_colon_of_the_longest_scope_is_found() {
         for resource in [1, 200, MAX_LENGTH - 2] {
             let text = format!("{}:r", "a".repeat(resource));
             let grants = grants(&[&text]);
@@ -191,7 +193,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn grants_are_the_scopes_that_their_texts_say(held in prop::collection::vec(prop_oneof![grant(), "[a:.*]{0,6}"], 0..12)) {
+        fn grants_are_the_scopes_of_their_texts(held in prop::collection::vec(prop_oneof![grant(), "[a:.*]{0,6}"], 0..12)) {
             let grants = grants(&held);
             prop_assert_eq!(texts(&grants), held.iter().map(String::as_str).collect::<Vec<_>>());
             for (grant, text) in grants.iter().zip(&held) {

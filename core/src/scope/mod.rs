@@ -14,7 +14,7 @@ use std::fmt;
 /// The longest scope that is accepted, in bytes.
 pub const MAX_LENGTH: usize = 255;
 
-/// A parsed scope. `None` on a side is the wildcard of that side.
+/// A parsed scope. `None` on a side is a wildcard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Scope<'a> {
     resource: Option<&'a str>,
@@ -28,14 +28,14 @@ pub enum ScopeError {
     Grammar,
     /// It is longer than [`MAX_LENGTH`].
     TooLong,
-    /// It is a grant with a wildcard where a question was asked for.
+    /// It has a wildcard, and is a scope to ask for.
     Wildcard,
 }
 
 impl<'a> Scope<'a> {
     const EVERYTHING: Self = Self { resource: None, action: None };
 
-    /// Reads a grant, where wildcards are welcome.
+    /// Parses a scope to grant, which may have wildcards.
     pub fn parse_grant(text: &'a str) -> Result<Self, ScopeError> {
         if text.len() > MAX_LENGTH {
             return Err(ScopeError::TooLong);
@@ -47,13 +47,13 @@ impl<'a> Scope<'a> {
         Ok(Self::of_sides(Some(sides)))
     }
 
-    /// Reads a question, which names what is to be done: no `*`. `email:full` asks whether all of `email` is granted.
+    /// Parses a scope to ask for, which has no `*`. `email:full` asks whether all of `email` is granted.
     pub fn parse_question(text: &'a str) -> Result<Self, ScopeError> {
         let scope = Self::parse_grant(text)?;
         if text.as_bytes().contains(&b'*') { Err(ScopeError::Wildcard) } else { Ok(scope) }
     }
 
-    /// Of the two sides of a text that follows the grammar, or of `*` alone, which has none.
+    /// Returns the scope of the two sides of a text that follows the grammar, or of `*`, which has no sides.
     pub(crate) fn of_sides(sides: Option<(&'a str, &'a str)>) -> Self {
         sides.map_or(Self::EVERYTHING, |(resource, action)| Self {
             resource: named_resource(resource),
@@ -61,7 +61,7 @@ impl<'a> Scope<'a> {
         })
     }
 
-    /// Whether everything that `other` allows is allowed by `self`.
+    /// Returns true if `self` allows everything that `other` allows.
     pub fn covers(&self, other: &Scope<'_>) -> bool {
         let resource = match (self.resource, other.resource) {
             (None, _) => true,
@@ -71,12 +71,12 @@ impl<'a> Scope<'a> {
         resource && (self.action.is_none() || self.action == other.action)
     }
 
-    /// The resource it names, or `None` for every resource.
+    /// Returns the resource, or `None` for every resource.
     pub fn resource(&self) -> Option<&'a str> {
         self.resource
     }
 
-    /// The action it names, or `None` for every action.
+    /// Returns the action, or `None` for every action.
     pub fn action(&self) -> Option<&'a str> {
         self.action
     }
@@ -96,13 +96,13 @@ fn named_action(text: &str) -> Option<&str> {
     (!matches!(text, "*" | "full")).then(|| text)
 }
 
-/// Whether `resource` is `above` itself or one of the resources under it.
+/// Returns true if `resource` is `above` or one of the resources under it.
 pub(crate) fn is_under(resource: &[u8], above: &[u8]) -> bool {
     resource.strip_prefix(above).is_some_and(|rest| rest.first().is_none_or(|next| *next == b'.'))
 }
 
-/// What is before the colon, and what is behind it, where the text follows the grammar. In one pass, because each
-/// verification asks.
+/// Returns the texts before and after the colon, if the text follows the grammar. It is one pass, because each verification
+/// parses a scope.
 fn sides(text: &str) -> Option<(&str, &str)> {
     let bytes = text.as_bytes();
     let mut colon = None;
@@ -124,7 +124,7 @@ fn sides(text: &str) -> Option<(&str, &str)> {
     Some((&text[..colon], &text[colon + 1..]))
 }
 
-/// Whether what is at this place is all of its side. `colon` is `None` before the colon.
+/// Returns true if the byte at this index is all of its side. `colon` is `None` before the colon.
 fn is_whole_side(bytes: &[u8], place: usize, colon: Option<usize>) -> bool {
     match colon {
         None => place == 0 && bytes.get(1) == Some(&b':'),

@@ -25,7 +25,7 @@ const MANAGE: [&str; 10] = [
 
 const LACKS: &str = "access that it does not have";
 const NOT_HERE: &str = "may not manage tokens here";
-const NOT_GOOD: &str = "is no longer good";
+const NOT_VALID: &str = "is no longer valid";
 
 #[test]
 fn a_lesser_token_does_nothing_to_a_stronger_one_and_an_equal_one_everything() {
@@ -142,7 +142,7 @@ fn a_token_manages_itself_and_nothing_any_more_once_it_has_ended() {
         let token = scene.token(&["tokens:full"]);
         let both = format!("SELECT token_auth.{}, token_auth.{}", about(end, token.id), rest[3]);
         let refusal = acting_as(&token, &mut bob).refused(&both, &[]);
-        assert!(refusal.code == "42501" && refusal.message.contains(NOT_GOOD), "{both}: {refusal:?}");
+        assert!(refusal.code == "42501" && refusal.message.contains(NOT_VALID), "{both}: {refusal:?}");
     }
 }
 
@@ -247,9 +247,9 @@ fn what_is_taken_from_the_caller_is_felt_by_its_next_statement() {
             ("SELECT token_auth.revoke_access($1, all_domains => true)", NOT_HERE),
             ("SELECT token_auth.grant_access($1, '{email:full}', all_domains => true)", NOT_HERE),
             ("SELECT token_auth.grant_access($1, '{tokens:full}', all_domains => true)", LACKS),
-            ("SELECT token_auth.pause_token($1)", NOT_GOOD),
-            ("SELECT token_auth.delete_token($1)", NOT_GOOD),
-            ("SELECT token_auth.pause_account(account_id) FROM token_auth.token WHERE id = $1", NOT_GOOD),
+            ("SELECT token_auth.pause_token($1)", NOT_VALID),
+            ("SELECT token_auth.delete_token($1)", NOT_VALID),
+            ("SELECT token_auth.pause_account(account_id) FROM token_auth.token WHERE id = $1", NOT_VALID),
             (
                 "UPDATE token_auth.profile SET tokens_manage_tokens = false WHERE name = $2",
                 "tokens_manage_tokens is false",

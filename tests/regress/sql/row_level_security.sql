@@ -90,7 +90,7 @@ SELECT code FROM token_auth.authenticate(:'nothing_secret');
 SELECT token_auth.current_token_id() = :nothing AS token;
 UPDATE token_auth.token SET digest = sha256('another secret') WHERE id = :nothing;
 SELECT token_auth.current_token_id() AS token, token_auth.current_account_id() AS account;
-SELECT regress.outcome($$SELECT token_auth.create_token(1, 'x', '{*}', all_domains => true)$$) LIKE '42501 token % is no longer good%' AS refused;
+SELECT regress.outcome($$SELECT token_auth.create_token(1, 'x', '{*}', all_domains => true)$$) LIKE '42501 token % is no longer valid%' AS refused;
 ROLLBACK;
 
 -- A profile that wants domains verified.
