@@ -3,10 +3,7 @@
 use std::marker::PhantomData;
 
 use pgrx::datum::Interval;
-use pgrx::{Array, FromDatum, IntoDatum, pg_sys};
-
-use super::allocation;
-use super::varlena;
+use pgrx::{FromDatum, IntoDatum, pg_sys};
 
 /// A datum or NULL, with its type.
 ///
@@ -132,28 +129,5 @@ impl IntoDatum for JsonbArg<'_> {
 
     fn type_oid() -> pg_sys::Oid {
         pg_sys::JSONBOID
-    }
-}
-
-/// The elements of a `text[]`, collected into a `C`. Elements that are NULL or not UTF-8 are left out.
-pub struct CollectedTexts<C>(pub C);
-
-impl<C: for<'a> FromIterator<&'a str>> FromDatum for CollectedTexts<C> {
-    unsafe fn from_polymorphic_datum(datum: pg_sys::Datum, is_null: bool, oid: pg_sys::Oid) -> Option<Self> {
-        // SAFETY: the caller guarantees the type. The size of a value out of line is that before it was moved there.
-        let array = unsafe {
-            if !is_null && !varlena::is_plain(datum.cast_mut_ptr()) {
-                // The collection, and the buffer that it grows from.
-                allocation::ensure_available(3 * pg_sys::toast_raw_datum_size(datum));
-            }
-            Array::<&[u8]>::from_polymorphic_datum(datum, is_null, oid)
-        }?;
-        Some(Self(array.iter().flatten().filter_map(|text| str::from_utf8(text).ok()).collect()))
-    }
-}
-
-impl<C: for<'a> FromIterator<&'a str>> ColumnType for CollectedTexts<C> {
-    fn oid() -> pg_sys::Oid {
-        pg_sys::TEXTARRAYOID
     }
 }

@@ -9,9 +9,10 @@ use pgrx::datum::UnboxDatum;
 use pgrx::pgrx_sql_entity_graph::metadata::{
     ArgumentError, ReturnsError, ReturnsRef, SqlMappingRef, SqlTranslatable, TypeOrigin,
 };
-use pgrx::{FromDatum, IntoDatum, PgSqlErrorCode, pg_sys};
+use pgrx::{Array, FromDatum, IntoDatum, PgSqlErrorCode, pg_sys};
 use smallvec::SmallVec;
 
+use super::allocation;
 use super::datum::{ColumnType, TypedDatum};
 use super::raise::{RECREATE_HINT, raise};
 
@@ -234,6 +235,29 @@ impl<const LENGTH: usize> ColumnType for FixedBytea<LENGTH> {
     }
 }
 
+/// The elements of a `text[]`, collected into a `C`. Elements that are NULL or not UTF-8 are left out.
+pub struct CollectedTexts<C>(pub C);
+
+impl<C: for<'a> FromIterator<&'a str>> FromDatum for CollectedTexts<C> {
+    unsafe fn from_polymorphic_datum(datum: pg_sys::Datum, is_null: bool, oid: pg_sys::Oid) -> Option<Self> {
+        // SAFETY: the caller guarantees the type. The size of a value out of line is that before it was moved there.
+        let array = unsafe {
+            if !is_null && !is_plain(datum.cast_mut_ptr()) {
+                // The collection, and the buffer that it grows from.
+                allocation::ensure_available(3 * pg_sys::toast_raw_datum_size(datum));
+            }
+            Array::<&[u8]>::from_polymorphic_datum(datum, is_null, oid)
+        }?;
+        Some(Self(array.iter().flatten().filter_map(|text| str::from_utf8(text).ok()).collect()))
+    }
+}
+
+impl<C: for<'a> FromIterator<&'a str>> ColumnType for CollectedTexts<C> {
+    fn oid() -> pg_sys::Oid {
+        pg_sys::TEXTARRAYOID
+    }
+}
+
 /// Raises an error about a value whose length a constraint should have checked.
 fn unexpected_length(length: usize, expected: usize) -> ! {
     let message = format!("a value of token_auth has {length} bytes instead of {expected}");
@@ -262,7 +286,7 @@ unsafe fn with_data<T>(datum: pg_sys::Datum, read: impl FnOnce(&[u8]) -> T) -> T
 ///
 /// # Safety
 /// `stored` is a varlena.
-pub(super) unsafe fn is_plain(stored: *const pg_sys::varlena) -> bool {
+unsafe fn is_plain(stored: *const pg_sys::varlena) -> bool {
     // SAFETY: only the header is read.
     unsafe { pgrx::varatt_is_4b_u(stored) || pgrx::varatt_is_1b(stored) && !pgrx::varatt_is_1b_e(stored) }
 }

@@ -11,14 +11,27 @@ use std::hash::{Hash, Hasher};
 use std::rc::Rc;
 
 use token_auth_core::cache::{Cache, Equivalent, HeapSize};
+use token_auth_core::decision::DomainQuery;
 use token_auth_core::secret::Digest;
 
 use super::invalidation::Stamp;
 use super::state::{AccountState, CachedToken, DomainState};
 use crate::guc;
 
-/// Returns the token with this digest.
-pub fn token(digest: &Digest) -> Option<Rc<CachedToken>> {
+/// Returns the token with this digest, and the query for the domain with this folded name, if both are cached and consistent.
+pub fn find(digest: &Digest, name: Option<&str>) -> Option<(Rc<CachedToken>, DomainQuery)> {
+    let cached = token(digest)?;
+    let Some(name) = name else { return Some((cached, DomainQuery::AccountWide)) };
+    let query = cached.token.query_for(Some(&*consistent_domain(&cached, name)?));
+    Some((cached, query))
+}
+
+/// Returns the domain of a token's account with this folded name, if it is consistent with the token.
+pub fn consistent_domain(cached: &CachedToken, name: &str) -> Option<Rc<DomainState>> {
+    domain(cached.token.account_id, name).filter(|domain| cached.is_consistent_with(domain))
+}
+
+fn token(digest: &Digest) -> Option<Rc<CachedToken>> {
     get(&KeyRef::Token(digest), |state, stamp| match state {
         CachedState::Token(cached) if stamp.is_current_for_token(cached.token.id, cached.token.account_id) => {
             Some(Rc::clone(cached))
@@ -35,8 +48,7 @@ pub fn account(id: i64) -> Option<AccountState> {
     })
 }
 
-/// Returns the domain of an account with this folded name.
-pub fn domain(account_id: i64, folded: &str) -> Option<Rc<DomainState>> {
+fn domain(account_id: i64, folded: &str) -> Option<Rc<DomainState>> {
     get(&KeyRef::Domain(account_id, folded), |state, stamp| match state {
         CachedState::Domain(domain) if stamp.is_current_for_account(account_id) => Some(Rc::clone(domain)),
         _ => None,

@@ -10,12 +10,12 @@ use token_auth_core::scope::grant::Grants;
 
 use super::state::COLUMNS;
 use crate::error::guarded;
-use crate::pg::datum::{CollectedTexts, Jsonb, Timestamp};
+use crate::pg::datum::{Jsonb, Timestamp};
 use crate::pg::index_scan::IndexedTable;
 use crate::pg::inval::{self, WatchStamp};
 use crate::pg::relation::{self, Column, OpenTable};
 use crate::pg::tuple::RowTemplate;
-use crate::pg::varlena::{FixedBytea, OwnedVarlena};
+use crate::pg::varlena::{CollectedTexts, FixedBytea, OwnedVarlena};
 use crate::pg::xact;
 
 /// The tables, and the type of a verification.

@@ -6,6 +6,7 @@
 
 mod cache;
 mod catalog;
+mod fetch;
 pub mod invalidation;
 mod lookup;
 pub mod reader;

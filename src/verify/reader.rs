@@ -6,7 +6,7 @@
 use std::cell::Cell;
 
 use pgrx::pg_sys;
-use token_auth_core::decision::{AllowedDomains, TokenRights};
+use token_auth_core::decision::AllowedDomains;
 use token_auth_core::identity::Identity;
 use token_auth_core::mvcc::{self, ReadStamp};
 use token_auth_core::name;
@@ -14,33 +14,55 @@ use token_auth_core::scope::access::{Access, AccessRows};
 use token_auth_core::secret::Digest;
 
 use super::catalog::{Catalog, DomainTable};
-use super::state::{AccountState, DomainState, TokenState};
-use crate::pg::datum::{Jsonb, Timestamp};
+use super::state::{AccountState, DomainState, TokenRow, TokenState};
 use crate::pg::index_scan::{ScanKey, TableRow};
 use crate::pg::inval;
 use crate::pg::snapshot::{CurrentSnapshot, TransactionId, next_full_transaction_id};
 use crate::pg::varlena::{FixedBytea, OwnedVarlena};
 use crate::pg::xact;
 
-/// Calls `read`, and again if an invalidation message arrived meanwhile: after a wait for a lock, the snapshot is older
-/// than the change that was waited for.
+/// Reads that are repeated if an invalidation message arrives meanwhile: after a wait for a lock, the snapshot is older than
+/// the change that was waited for.
 ///
-/// Returns what was read last, and true if it can be cached.
-pub fn read_consistent<T>(mut read: impl FnMut(&SnapshotReader) -> T) -> (T, bool) {
-    /// Each attempt is right by itself, and sees what had committed before it began.
-    const ATTEMPTS: usize = 10;
-    let mut attempts = 0;
-    loop {
+/// Each attempt is right by itself, and sees what had committed before it began.
+pub struct ConsistentReads {
+    attempts: usize,
+    count_before: u64,
+}
+
+impl ConsistentReads {
+    /// Returns the reads before the first attempt.
+    pub fn new() -> Self {
+        Self { attempts: 0, count_before: 0 }
+    }
+
+    /// Begins an attempt, and returns its reader.
+    pub fn begin_attempt(&mut self) -> SnapshotReader {
+        self.attempts += 1;
         inval::accept_messages();
         // The search for the tables can wait for a lock, too, so it comes before the snapshot.
         Catalog::current();
-        let before = inval::total_count();
-        let found = read(&SnapshotReader::new());
+        self.count_before = inval::total_count();
+        SnapshotReader::new()
+    }
+
+    /// Ends an attempt. Returns `None` if it must be repeated, and otherwise true if what it read can be cached.
+    pub fn end_attempt(&self) -> Option<bool> {
+        const MAX_ATTEMPTS: usize = 10;
         let sends_invalidations = Catalog::current().sends_invalidations;
-        let is_undisturbed = inval::total_count() == before;
-        attempts += 1;
-        if is_undisturbed || attempts == ATTEMPTS || attempts > 1 && inval::messages_never_cease() {
-            return (found, is_undisturbed && sends_invalidations);
+        let is_undisturbed = inval::total_count() == self.count_before;
+        let is_last = self.attempts == MAX_ATTEMPTS || self.attempts > 1 && inval::messages_never_cease();
+        (is_undisturbed || is_last).then(|| is_undisturbed && sends_invalidations)
+    }
+}
+
+/// Calls `read` for each attempt of [`ConsistentReads`]. Returns what was read last, and true if it can be cached.
+pub fn read_consistent<T>(mut read: impl FnMut(&SnapshotReader) -> T) -> (T, bool) {
+    let mut reads = ConsistentReads::new();
+    loop {
+        let found = read(&reads.begin_attempt());
+        if let Some(is_cacheable) = reads.end_attempt() {
+            return (found, is_cacheable);
         }
     }
 }
@@ -219,40 +241,5 @@ fn mvcc_snapshot(snapshot: &CurrentSnapshot, next_transaction: mvcc::Transaction
         xmin: full(snapshot.xmin()),
         xmax: full(snapshot.xmax()),
         xip: in_progress.map(|ids| ids.map(full).collect()),
-    }
-}
-
-/// The row of a token and its access, without its account.
-pub struct TokenRow {
-    pub id: i64,
-    pub digest: Digest,
-    pub account_id: i64,
-    pub home: Option<i64>,
-    pub name: OwnedVarlena<String>,
-    is_paused: bool,
-    pub expires_at: Option<Timestamp>,
-    pub metadata: OwnedVarlena<Jsonb>,
-    access: AccessRows,
-    read_stamp: ReadStamp,
-}
-
-impl TokenRow {
-    /// Returns the state of the token with that of its account, or `None` if the two reads are not consistent.
-    pub fn into_state(self, account: &AccountState) -> Option<TokenState> {
-        let read_stamp = self.read_stamp.merge(&account.read_stamp)?;
-        let is_paused = self.is_paused || account.is_paused;
-        Some(TokenState {
-            id: self.id,
-            digest: self.digest,
-            account_id: self.account_id,
-            rights: TokenRights::new(is_paused, self.expires_at.map(|at| at.0), self.access),
-            needs_verified_domain: account.needs_verified_domain,
-            read_stamp,
-        })
-    }
-
-    /// Returns true if the row and an account are consistent.
-    pub fn is_consistent_with(&self, account: &AccountState) -> bool {
-        self.read_stamp.is_consistent_with(&account.read_stamp)
     }
 }

@@ -3,8 +3,7 @@
 use token_auth_core::decision::{Code, DomainQuery};
 
 use super::catalog::Catalog;
-use super::reader::TokenRow;
-use super::state::{COLUMNS, CachedToken};
+use super::state::{COLUMNS, CachedToken, TokenRow};
 use crate::pg::datum::{Jsonb, Timestamp};
 use crate::pg::tuple::{Composite, RowTemplate};
 use crate::pg::varlena::ShortText;

@@ -3,9 +3,12 @@
 use token_auth_core::decision::{DomainQuery, TokenRights};
 use token_auth_core::identity::Identity;
 use token_auth_core::mvcc::ReadStamp;
+use token_auth_core::scope::access::AccessRows;
 use token_auth_core::secret::Digest;
 
+use crate::pg::datum::{Jsonb, Timestamp};
 use crate::pg::tuple::RowTemplate;
+use crate::pg::varlena::OwnedVarlena;
 
 /// The number of columns of a `token_auth.verification`.
 pub const COLUMNS: usize = 8;
@@ -18,11 +21,51 @@ pub struct CachedToken {
 }
 
 impl CachedToken {
+    /// Returns true if the token and a domain were true at one moment.
+    pub fn is_consistent_with(&self, domain: &DomainState) -> bool {
+        self.token.read_stamp.is_consistent_with(&domain.read_stamp)
+    }
+
     /// Returns the bytes that it allocates, with `alloc_overhead` for each allocation.
     pub fn heap_size(&self, alloc_overhead: usize) -> usize {
         self.template.heap_size(alloc_overhead)
             + self.token.rights.heap_size(alloc_overhead)
             + self.token.read_stamp.heap_size(alloc_overhead)
+    }
+}
+
+/// The row of a token and its access, without its account.
+pub struct TokenRow {
+    pub id: i64,
+    pub digest: Digest,
+    pub account_id: i64,
+    pub home: Option<i64>,
+    pub name: OwnedVarlena<String>,
+    pub is_paused: bool,
+    pub expires_at: Option<Timestamp>,
+    pub metadata: OwnedVarlena<Jsonb>,
+    pub access: AccessRows,
+    pub read_stamp: ReadStamp,
+}
+
+impl TokenRow {
+    /// Returns the state of the token with that of its account, or `None` if the two reads are not consistent.
+    pub fn into_state(self, account: &AccountState) -> Option<TokenState> {
+        let read_stamp = self.read_stamp.merge(&account.read_stamp)?;
+        let is_paused = self.is_paused || account.is_paused;
+        Some(TokenState {
+            id: self.id,
+            digest: self.digest,
+            account_id: self.account_id,
+            rights: TokenRights::new(is_paused, self.expires_at.map(|at| at.0), self.access),
+            needs_verified_domain: account.needs_verified_domain,
+            read_stamp,
+        })
+    }
+
+    /// Returns true if the row and an account are consistent.
+    pub fn is_consistent_with(&self, account: &AccountState) -> bool {
+        self.read_stamp.is_consistent_with(&account.read_stamp)
     }
 }
 
