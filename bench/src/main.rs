@@ -1,7 +1,7 @@
-//! `make bench`: what a verification costs, beside what else an application could do.
+//! `make bench`: the cost of a verification, compared with alternatives.
 //!
-//! Everything that is compared is measured in turns within a repeat, and a ratio is the median of the ratios of the
-//! repeats: what the machine does besides hits both sides. scripts/bench.sh starts the cluster and removes it.
+//! Everything that is compared is measured in turns within a repeat. A ratio is the median of the ratios of the repeats, so
+//! that other load on the machine affects both sides. scripts/bench.sh starts the cluster and removes it.
 
 mod bench;
 mod data;
@@ -22,7 +22,8 @@ use options::Options;
 use std::time::Instant;
 
 fn main() {
-    let options = Options::from_arguments();
+    let names: Vec<&str> = sections::ALL.iter().map(|section| section.name).collect();
+    let options = Options::from_arguments(&names);
     if options.dry_run {
         return;
     }
@@ -34,7 +35,7 @@ fn main() {
             println!("==> {}: {}", section.name, section.title);
             (section.measure)(&mut bench);
             println!("    done in {:.0} s", began.elapsed().as_secs_f64());
-            // After each: what was measured is not lost if a later one fails.
+            // Written after each section, so that a later failure loses nothing.
             report::write(&bench, start.elapsed());
         }
     }
