@@ -1,8 +1,8 @@
--- Everything of token_auth is in this schema. It is created plainly: a schema that exists already, and whatever
--- somebody put into it, is none of ours.
+-- All objects of the extension are in this schema. CREATE SCHEMA fails if the schema exists: its objects could belong to
+-- another role.
 CREATE SCHEMA token_auth;
 
-COMMENT ON SCHEMA token_auth IS 'API tokens: accounts, their domains, the tokens under them and what those may do';
+COMMENT ON SCHEMA token_auth IS 'API tokens: accounts, their domains, the tokens and their access';
 
 CREATE FUNCTION token_auth.check_database() RETURNS void
     LANGUAGE c AS 'MODULE_PATHNAME', 'check_database_wrapper';

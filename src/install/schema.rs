@@ -1,25 +1,47 @@
-//! The SQL objects. Each file requires the one before it: the install script comes out the same from every build.
+//! The SQL objects, in the order of the install script. Each file requires the one before it, so that every build makes the
+//! same script.
 
 use pgrx::extension_sql_file;
 
 extension_sql_file!("../../sql/schema.sql", name = "schema", bootstrap);
-extension_sql_file!("../../sql/checks.sql", name = "checks", requires = ["schema"]);
-extension_sql_file!("../../sql/profile.sql", name = "profile", requires = ["checks"]);
-extension_sql_file!("../../sql/presets.sql", name = "presets", requires = ["profile"]);
-extension_sql_file!("../../sql/account.sql", name = "account", requires = ["presets"]);
-extension_sql_file!("../../sql/domain.sql", name = "domain", requires = ["account"]);
-extension_sql_file!("../../sql/token.sql", name = "token", requires = ["domain"]);
-extension_sql_file!("../../sql/token_access.sql", name = "token_access", requires = ["token"]);
-extension_sql_file!("../../sql/last_token.sql", name = "last_token", requires = ["token_access"]);
-extension_sql_file!("../../sql/tokens.sql", name = "tokens", requires = ["last_token"]);
-extension_sql_file!("../../sql/comments.sql", name = "comments", requires = ["tokens"]);
-extension_sql_file!("../../sql/manage_accounts.sql", name = "manage_accounts", requires = ["comments"]);
-extension_sql_file!("../../sql/manage_domains.sql", name = "manage_domains", requires = ["manage_accounts"]);
-extension_sql_file!("../../sql/manage_tokens.sql", name = "manage_tokens", requires = ["manage_domains"]);
-extension_sql_file!("../../sql/verify.sql", name = "verify", requires = ["manage_tokens"]);
-extension_sql_file!("../../sql/session.sql", name = "session", requires = ["verify"]);
-extension_sql_file!("../../sql/reveal.sql", name = "reveal", requires = ["session"]);
-extension_sql_file!("../../sql/invalidate_cache.sql", name = "invalidate_cache", requires = ["reveal"]);
-extension_sql_file!("../../sql/sweep.sql", name = "sweep", requires = ["invalidate_cache"]);
-extension_sql_file!("../../sql/health.sql", name = "health", requires = ["sweep"]);
-extension_sql_file!("../../sql/privileges.sql", name = "privileges", requires = ["health"], finalize);
+extension_sql_file!("../../sql/functions/checks.sql", name = "functions_checks", requires = ["schema"]);
+extension_sql_file!("../../sql/tables/profile.sql", name = "tables_profile", requires = ["functions_checks"]);
+extension_sql_file!(
+    "../../sql/tables/profile_resource.sql",
+    name = "tables_profile_resource",
+    requires = ["tables_profile"]
+);
+extension_sql_file!("../../sql/tables/presets.sql", name = "tables_presets", requires = ["tables_profile_resource"]);
+extension_sql_file!("../../sql/tables/account.sql", name = "tables_account", requires = ["tables_presets"]);
+extension_sql_file!("../../sql/tables/account_admin.sql", name = "tables_account_admin", requires = ["tables_account"]);
+extension_sql_file!("../../sql/tables/domain.sql", name = "tables_domain", requires = ["tables_account_admin"]);
+extension_sql_file!("../../sql/tables/token.sql", name = "tables_token", requires = ["tables_domain"]);
+extension_sql_file!("../../sql/tables/token_access.sql", name = "tables_token_access", requires = ["tables_token"]);
+extension_sql_file!("../../sql/views/tokens.sql", name = "views_tokens", requires = ["tables_token_access"]);
+extension_sql_file!("../../sql/functions/accounts.sql", name = "functions_accounts", requires = ["views_tokens"]);
+extension_sql_file!("../../sql/functions/domains.sql", name = "functions_domains", requires = ["functions_accounts"]);
+extension_sql_file!("../../sql/functions/tokens.sql", name = "functions_tokens", requires = ["functions_domains"]);
+extension_sql_file!("../../sql/functions/verify.sql", name = "functions_verify", requires = ["functions_tokens"]);
+extension_sql_file!("../../sql/functions/session.sql", name = "functions_session", requires = ["functions_verify"]);
+extension_sql_file!("../../sql/functions/reveal.sql", name = "functions_reveal", requires = ["functions_session"]);
+extension_sql_file!("../../sql/functions/sweep.sql", name = "functions_sweep", requires = ["functions_reveal"]);
+extension_sql_file!("../../sql/functions/health.sql", name = "functions_health", requires = ["functions_sweep"]);
+extension_sql_file!("../../sql/triggers/immutable.sql", name = "triggers_immutable", requires = ["functions_health"]);
+extension_sql_file!("../../sql/triggers/presets.sql", name = "triggers_presets", requires = ["triggers_immutable"]);
+extension_sql_file!("../../sql/triggers/last_token.sql", name = "triggers_last_token", requires = ["triggers_presets"]);
+extension_sql_file!(
+    "../../sql/triggers/erase_sealed.sql",
+    name = "triggers_erase_sealed",
+    requires = ["triggers_last_token"]
+);
+extension_sql_file!(
+    "../../sql/triggers/invalidate_cache.sql",
+    name = "triggers_invalidate_cache",
+    requires = ["triggers_erase_sealed"]
+);
+extension_sql_file!(
+    "../../sql/privileges.sql",
+    name = "privileges",
+    requires = ["triggers_invalidate_cache"],
+    finalize
+);

@@ -135,7 +135,7 @@ fn a_token_manages_itself_and_nothing_any_more_once_it_has_ended() {
         for call in &rest {
             let refusal = refusal_of(call, &mut work).expect(call);
             assert_eq!(refusal.code, "42501", "{call} after {end}: {refusal:?}");
-            assert!(refusal.message.contains(&format!("token {}, as which", token.id)), "{refusal:?}");
+            assert!(refusal.message.contains(&format!("token {} of this transaction", token.id)), "{refusal:?}");
         }
         // Nor is it gone on with in the same statement.
         drop(work);

@@ -32,16 +32,16 @@ SELECT t.id,
             WHERE x.token_id = t.id
        ) x ON true;
 
-COMMENT ON VIEW   token_auth.tokens IS 'A row is a token, for people and for lists. Never a digest or a sealed secret';
-COMMENT ON COLUMN token_auth.tokens.id IS 'The token''s id';
-COMMENT ON COLUMN token_auth.tokens.name IS 'Its name';
-COMMENT ON COLUMN token_auth.tokens.account_id IS 'The id of its account';
-COMMENT ON COLUMN token_auth.tokens.account IS 'The name of its account';
-COMMENT ON COLUMN token_auth.tokens.domain_id IS 'The id of its home, or NULL';
-COMMENT ON COLUMN token_auth.tokens.domain IS 'The name of its home, or NULL';
-COMMENT ON COLUMN token_auth.tokens.hint IS 'The first 8 and the last 4 characters of its secret';
-COMMENT ON COLUMN token_auth.tokens.status IS 'paused (itself or its account), expired, retiring (reset, in its grace) or active, in this order of precedence';
-COMMENT ON COLUMN token_auth.tokens.access IS 'What it may do: for each domain, or every domain, "full access" or its scopes';
-COMMENT ON COLUMN token_auth.tokens.created_by IS 'Who made it';
-COMMENT ON COLUMN token_auth.tokens.created_at IS 'When it was made';
-COMMENT ON COLUMN token_auth.tokens.expires_at IS 'When it expires, or NULL for never';
+COMMENT ON VIEW   token_auth.tokens IS 'One row is a token, for people and for lists. It never contains a digest or a sealed copy';
+COMMENT ON COLUMN token_auth.tokens.id IS 'Id of the token';
+COMMENT ON COLUMN token_auth.tokens.name IS 'Name';
+COMMENT ON COLUMN token_auth.tokens.account_id IS 'Id of the account';
+COMMENT ON COLUMN token_auth.tokens.account IS 'Name of the account';
+COMMENT ON COLUMN token_auth.tokens.domain_id IS 'Id of the home, or NULL';
+COMMENT ON COLUMN token_auth.tokens.domain IS 'Name of the home, or NULL';
+COMMENT ON COLUMN token_auth.tokens.hint IS 'The first 8 and the last 4 characters of the secret';
+COMMENT ON COLUMN token_auth.tokens.status IS 'The first of these that applies: paused (the token or its account), expired, retiring (reset, in its grace), active';
+COMMENT ON COLUMN token_auth.tokens.access IS 'For each domain, or for every domain, the scopes or "full access"';
+COMMENT ON COLUMN token_auth.tokens.created_by IS 'Creator';
+COMMENT ON COLUMN token_auth.tokens.created_at IS 'Time of creation';
+COMMENT ON COLUMN token_auth.tokens.expires_at IS 'Expiry, or NULL for never';

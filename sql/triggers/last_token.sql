@@ -1,20 +1,20 @@
--- The last live token of a domain stays while the domain does, where the profile says keeps_last_token.
--- Live is what has neither expired nor been replaced; a paused token counts. The triggers fire only where a live token
--- ends or moves, so removing what expired costs nothing, and they are deferrable like a constraint.
+-- The last live token of a domain cannot be removed while the domain exists, if the profile has keeps_last_token. A token is
+-- live if it has neither expired nor been reset. A paused token is live. The triggers fire only if a live token ends or
+-- moves, so the removal of expired tokens costs nothing. They are deferrable like a constraint.
 
 CREATE FUNCTION token_auth.keep_last_token() RETURNS trigger
     LANGUAGE c
     AS 'MODULE_PATHNAME', 'keep_last_token_wrapper';
 
 COMMENT ON FUNCTION token_auth.keep_last_token() IS
-'Constraint trigger: refuses to end the last live token of a domain (23001; 40001 where a transaction above READ COMMITTED still sees another one).';
+'Constraint trigger: refuses to end the last live token of a domain (23001; 40001 if the snapshot of a transaction above READ COMMITTED still shows another one).';
 
 CREATE FUNCTION token_auth.keep_last_tokens_on_truncate() RETURNS trigger
     LANGUAGE c
     AS 'MODULE_PATHNAME', 'keep_last_tokens_on_truncate_wrapper';
 
 COMMENT ON FUNCTION token_auth.keep_last_tokens_on_truncate() IS
-'Trigger: refuses (23001) to truncate the tokens while a domain stays whose profile keeps the last one. What was truncated cannot be looked at any more, so a domain that had none counts too.';
+'Trigger: refuses (23001) to truncate the tokens while a domain exists whose profile has keeps_last_token. The truncated rows are gone, so a domain without tokens counts, too.';
 
 CREATE CONSTRAINT TRIGGER keep_last_token_on_delete AFTER DELETE ON token_auth.token
     DEFERRABLE INITIALLY IMMEDIATE
@@ -38,3 +38,7 @@ CREATE CONSTRAINT TRIGGER keep_last_token_on_update AFTER UPDATE ON token_auth.t
 
 CREATE TRIGGER keep_last_tokens_on_truncate AFTER TRUNCATE ON token_auth.token
     FOR EACH STATEMENT EXECUTE FUNCTION token_auth.keep_last_tokens_on_truncate();
+
+COMMENT ON TRIGGER keep_last_token_on_delete ON token_auth.token IS 'The last live token of a domain cannot be removed while the domain exists';
+COMMENT ON TRIGGER keep_last_token_on_update ON token_auth.token IS 'The last live token of a domain cannot be removed while the domain exists';
+COMMENT ON TRIGGER keep_last_tokens_on_truncate ON token_auth.token IS 'The last live tokens of domains cannot be removed while the domains exist';

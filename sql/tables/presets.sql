@@ -1,4 +1,4 @@
--- The presets. What the documentation of a product does not mention, its preset leaves off.
+-- The presets. A feature that the documentation of a product does not mention is off in its preset.
 
 INSERT INTO token_auth.profile (name, builtin) VALUES ('default', true);
 
@@ -20,7 +20,7 @@ INSERT INTO token_auth.profile (
     false,                 false,                false,            true,            true,        false,
     true);
 
--- The endpoints of MailerSend, and the levels of access that each has.
+-- The endpoints of MailerSend, each with its levels of access.
 INSERT INTO token_auth.profile_resource (profile, resource, actions) VALUES
     ('mailersend', 'email',        '{full}'),
     ('mailersend', 'domains',      '{read,full}'),

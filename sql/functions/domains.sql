@@ -1,0 +1,44 @@
+-- The functions that manage domains. docs/privileges.md says who may call them.
+
+CREATE FUNCTION token_auth.create_domain(
+    account_id bigint,
+    name text,
+    OUT domain_id bigint,
+    OUT token_id bigint,
+    OUT secret text
+)
+    LANGUAGE c
+    AS 'MODULE_PATHNAME', 'create_domain_wrapper';
+
+COMMENT ON FUNCTION token_auth.create_domain(bigint, text) IS
+'Creates a domain and, if the profile has creates_domain_token, a token with full access to it.
+name: at most 255 characters, not blank, without control characters, unique in the account under ASCII case folding.
+Result: the id of the domain, the id of the token and its secret, which is shown only here. The last two are NULL if no token was created.
+Errors: 22023 for a NULL account_id or name, a bad name; 22021 for text that is not UTF-8; P0002 for an unknown id; 42501 for a caller without permission; 23505 for a name that is taken; 55000 or F0000 if the profile has can_reveal and token_auth.sealing_key_file gives no key.';
+
+CREATE FUNCTION token_auth.rename_domain(id bigint, name text, account_id bigint DEFAULT NULL) RETURNS void
+    LANGUAGE c
+    AS 'MODULE_PATHNAME', 'rename_domain_wrapper';
+
+COMMENT ON FUNCTION token_auth.rename_domain(bigint, text, bigint) IS
+'Renames a domain. Its tokens keep their names and stay valid.
+name: at most 255 characters, not blank, without control characters, unique in the account under ASCII case folding. account_id: if it is given, objects of other accounts are unknown.
+Errors: 22023 for a NULL id or name, a bad name; 22021 for text that is not UTF-8; P0002 for an unknown id; 42501 for a caller without permission; 23505 for a name that is taken.';
+
+CREATE FUNCTION token_auth.set_domain_verified(id bigint, verified bool, account_id bigint DEFAULT NULL) RETURNS void
+    LANGUAGE c
+    AS 'MODULE_PATHNAME', 'set_domain_verified_wrapper';
+
+COMMENT ON FUNCTION token_auth.set_domain_verified(bigint, bool, bigint) IS
+'Sets whether a domain is verified. That matters if the profile has needs_verified_domain.
+account_id: if it is given, objects of other accounts are unknown.
+Errors: 22023 for a NULL id or verified; P0002 for an unknown id; 42501 for a caller without permission.';
+
+CREATE FUNCTION token_auth.delete_domain(id bigint, account_id bigint DEFAULT NULL) RETURNS void
+    LANGUAGE c
+    AS 'MODULE_PATHNAME', 'delete_domain_wrapper';
+
+COMMENT ON FUNCTION token_auth.delete_domain(bigint, bigint) IS
+'Deletes a domain, the tokens whose home it is, and the access of other tokens to it, at once and irrevocably.
+account_id: if it is given, objects of other accounts are unknown.
+Errors: 22023 for a NULL id; P0002 for an unknown id; 42501 for a caller without permission; 23503 if rows of another table refer to what would be deleted.';

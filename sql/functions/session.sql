@@ -1,0 +1,61 @@
+-- The functions for a transaction that is authenticated as a token.
+
+CREATE FUNCTION token_auth.authenticate(secret text) RETURNS token_auth.verification
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'authenticate_wrapper';
+
+COMMENT ON FUNCTION token_auth.authenticate(text) IS
+'Verifies a secret. If the code is ok, the transaction is authenticated as that token until it ends, until a rollback to a savepoint before this call, until deauthenticate(), or until RESET ALL. Outside a transaction block it ends with the statement, and a warning says so. If the code is not ok, the transaction is not authenticated.
+secret: as it was shown, without "Bearer "; NULL is malformed.
+Result: always one row, as of verify_token without scope and domain. It writes nothing, and works in a read-only transaction and on a hot standby.
+Errors: 25000 while a parallel query is running.';
+
+CREATE FUNCTION token_auth.deauthenticate() RETURNS void
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'deauthenticate_wrapper';
+
+COMMENT ON FUNCTION token_auth.deauthenticate() IS
+'Ends the authentication of the transaction.
+Errors: 25000 while a parallel query is running.';
+
+CREATE FUNCTION token_auth.current_token_id() RETURNS bigint
+    LANGUAGE c STABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'current_token_id_wrapper';
+
+COMMENT ON FUNCTION token_auth.current_token_id() IS
+'Returns the id of the session token: the token that the transaction is authenticated as. NULL if there is none, or if it was deleted or paused or has expired since.';
+
+CREATE FUNCTION token_auth.current_account_id() RETURNS bigint
+    LANGUAGE c STABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'current_account_id_wrapper';
+
+COMMENT ON FUNCTION token_auth.current_account_id() IS
+'Returns the id of the account of the session token. NULL if there is none, or if it was deleted or paused or has expired since.';
+
+CREATE FUNCTION token_auth.allows(scope text, domain text DEFAULT NULL) RETURNS bool
+    LANGUAGE c STABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'allows_wrapper';
+
+COMMENT ON FUNCTION token_auth.allows(text, text) IS
+'Returns true if the session token has a scope.
+scope: the scope to ask for, such as email:send; email:full asks whether all of email is granted.
+domain: the name of the domain; NULL asks for an account-wide operation.
+Result: never NULL. False without a session token, if it was deleted or paused or has expired since, and for a scope that is NULL, outside the grammar or with a wildcard. In the filter of a scan it is called for each row.';
+
+CREATE FUNCTION token_auth.allowed_domains(scope text) RETURNS text[]
+    LANGUAGE c STABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'allowed_domains_wrapper';
+
+COMMENT ON FUNCTION token_auth.allowed_domains(text) IS
+'Returns the names of the domains on which the session token has a scope, with folded ASCII letters. In a policy, domain = ANY (token_auth.allowed_domains(''email:read'')) can use an index.
+scope: the scope to ask for, such as email:send.
+Result: never NULL; empty if allows() is false for every domain.';
+
+CREATE FUNCTION token_auth.allowed_domain_ids(scope text) RETURNS bigint[]
+    LANGUAGE c STABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'allowed_domain_ids_wrapper';
+
+COMMENT ON FUNCTION token_auth.allowed_domain_ids(text) IS
+'Returns the ids of the domains on which the session token has a scope.
+scope: the scope to ask for, such as email:send.
+Result: never NULL; empty if allows() is false for every domain.';
