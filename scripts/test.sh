@@ -94,13 +94,23 @@ suite_cluster() {
     cargo test --locked -p token_auth_cluster_tests --no-fail-fast
 }
 
-# What works in PostgreSQL's own structures, on a server that checks them.
+# The tests that work with PostgreSQL's own structures, on a server that checks them with assertions.
 suite_assertions() {
-    local server tests=(discarded_caches foreign_code own_roles reinstall_stress sweep_stuck erase_sealed acting_as_a_token)
+    local server log=$results/assertions.log status=0 module
+    local binaries=(cache identity permission sealing server worker)
+    local modules=(discarded authenticate foreign_code own_roles erase reinstall_stress held)
     need_cargo
     server=$("$root/scripts/assert_server.sh") || return
     PG_CONFIG=$server CARGO_TARGET_DIR=$target/assert "$root/scripts/install.sh" || return
-    PG_CONFIG=$server cargo test --locked -p token_auth_cluster_tests --features assertions --no-fail-fast "${tests[@]/#/--test=}"
+    PG_CONFIG=$server cargo test --locked -p token_auth_cluster_tests --features assertions --no-fail-fast \
+        "${binaries[@]/#/--test=}" -- "${modules[@]/%/::}" || status=$?
+    for module in "${modules[@]}"; do
+        grep -q "^test $module::" "$log" || {
+            echo "no test of $module was run"
+            status=1
+        }
+    done
+    return "$status"
 }
 
 suite_regress() { on_server regress sql pg_regress; }

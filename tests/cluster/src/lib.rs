@@ -14,22 +14,25 @@
 
 mod clock;
 mod cluster;
+pub mod coherence;
 mod fixtures;
 mod leaks;
-pub mod product;
 mod programs;
 pub mod readme;
+pub mod scene;
 mod sql;
-mod stage;
 mod worker;
 
 pub use clock::{wait_for, wait_until};
 pub use cluster::{Builder, Cluster, Format, Pooler, Stop, log::Log, shared};
 pub use fixtures::{NewDomain, NewToken, TokenAuth, Verification, digest_hex};
 pub use leaks::{Watch, random_part};
-pub use product::Product;
+pub use scene::{
+    Stage,
+    product::{self, Product},
+    talkative,
+};
 pub use sql::{Refusal, Sql, flood, refusal};
-pub use stage::{Stage, talkative};
 pub use worker::{
     LAUNCHER, WORKER, database_to_sweep, delay_deletions, launcher, swept_every, worker_is_in, workers_started,
 };

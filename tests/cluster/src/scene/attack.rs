@@ -1,0 +1,221 @@
+//! A cluster with roles that would have more rights than they got, and a record of what their code ran as.
+
+use crate::{Builder, Client, Cluster, NewDomain, NewToken, Sql, TokenAuth, seconds, wait_until};
+use std::collections::BTreeSet;
+
+/// What belongs to whom, for [`AttackScene::attack_table`].
+pub const TARGETS: [(&str, &str, &str); 8] = [
+    ("token", "token_id bigint", "id"),
+    ("token", "account_id bigint, token_id bigint", "account_id, id"),
+    ("domain", "domain_id bigint", "id"),
+    ("domain", "account_id bigint, domain_id bigint", "account_id, id"),
+    ("account", "account_id bigint", "id"),
+    ("account", "account text", "name"),
+    ("token_access", "access_id bigint", "id"),
+    ("profile", "profile text", "name"),
+];
+
+/// What an attacker's code tries wherever it runs. Each is recorded where it succeeds.
+const ATTEMPTS: [&str; 9] = [
+    "CREATE ROLE evil SUPERUSER",
+    "ALTER ROLE mallory SUPERUSER",
+    "SET LOCAL ROLE postgres",
+    "SELECT set_config('role', 'token_auth_owner', true)",
+    "SET SESSION AUTHORIZATION postgres",
+    "SELECT digest FROM token_auth.token LIMIT 1",
+    "UPDATE token_auth.token SET paused_at = NULL",
+    "ALTER TABLE token_auth.token DISABLE TRIGGER USER",
+    "COPY (SELECT 1) TO PROGRAM 'true'",
+];
+
+/// These may succeed; what comes of them must not run as anybody else either.
+const PREPARATIONS: [&str; 4] = [
+    "RESET ROLE",
+    "RESET SESSION AUTHORIZATION",
+    "SET CONSTRAINTS ALL DEFERRED",
+    "DECLARE late CURSOR WITH HOLD FOR SELECT mallory.late()",
+];
+
+pub struct AttackScene {
+    pub cluster: Cluster,
+    /// A superuser's session.
+    pub db: Client,
+}
+
+impl AttackScene {
+    /// `caller` has every grant of the README's roles, and those that the README leaves to superusers. `mallory` may refer to
+    /// our tables. Both can log in.
+    pub fn start(builder: Builder) -> AttackScene {
+        let cluster = builder.sealing_keys(&"5".repeat(64)).start();
+        let mut db = cluster.create_database_with_token_auth("app");
+        db.batch_execute(
+            "CREATE ROLE caller LOGIN;
+             CREATE ROLE mallory LOGIN;
+             CREATE SCHEMA mallory AUTHORIZATION mallory;
+             GRANT USAGE ON SCHEMA mallory TO PUBLIC;
+             GRANT REFERENCES ON ALL TABLES IN SCHEMA token_auth TO mallory;
+             GRANT SELECT ON token_auth.tokens, token_auth.account, token_auth.domain, token_auth.token_access, token_auth.profile
+                TO caller;
+             GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA token_auth TO caller;
+             GRANT SET ON PARAMETER token_auth.actor TO caller;
+
+             CREATE SCHEMA spy;
+             CREATE TABLE spy.seen (who text, login text, what text, gains text[], at timestamptz DEFAULT clock_timestamp());
+             CREATE TABLE spy.attempt (sql text, counts bool);
+             GRANT USAGE ON SCHEMA spy TO PUBLIC;
+             GRANT INSERT ON spy.seen TO PUBLIC;
+             GRANT SELECT ON spy.attempt TO PUBLIC",
+        )
+        .expect("roles");
+        db.run("INSERT INTO spy.attempt SELECT unnest($1::text[]), false", &[&PREPARATIONS.as_slice()]);
+        db.run("INSERT INTO spy.attempt SELECT unnest($1::text[]), true", &[&ATTEMPTS.as_slice()]);
+        let mut scene = AttackScene { cluster, db };
+        scene.as_mallory(
+            "CREATE FUNCTION mallory.note(what text) RETURNS bool LANGUAGE plpgsql AS $$
+             DECLARE gains text[] := '{}'; attempt record; me name := current_user;
+             BEGIN
+                 FOR attempt IN SELECT * FROM spy.attempt ORDER BY counts LOOP
+                     BEGIN
+                         EXECUTE attempt.sql;
+                         IF attempt.counts THEN gains := gains || attempt.sql; END IF;
+                     EXCEPTION WHEN OTHERS THEN NULL;
+                     END;
+                     IF current_user <> me THEN gains := gains || ('became ' || current_user); END IF;
+                 END LOOP;
+                 INSERT INTO spy.seen VALUES (me, session_user, what, gains);
+                 RETURN true;
+             END $$;
+             CREATE FUNCTION mallory.late() RETURNS bool LANGUAGE plpgsql AS $$
+             BEGIN
+                 INSERT INTO spy.seen VALUES (current_user, session_user, 'at COMMIT', '{}');
+                 RETURN true;
+             END $$;
+             CREATE FUNCTION mallory.default_id() RETURNS bigint LANGUAGE plpgsql AS $$
+             BEGIN PERFORM mallory.note('default'); RETURN NULL; END $$;
+             CREATE FUNCTION mallory.default_text() RETURNS text LANGUAGE plpgsql AS $$
+             BEGIN PERFORM mallory.note('default'); RETURN NULL; END $$;
+             CREATE FUNCTION mallory.spy() RETURNS trigger LANGUAGE plpgsql AS $$
+             BEGIN
+                 PERFORM mallory.note(concat_ws(' ', TG_WHEN, TG_LEVEL, TG_OP, 'on', TG_TABLE_NAME));
+                 RETURN coalesce(NEW, OLD);
+             END $$",
+        );
+        scene
+    }
+
+    pub fn as_mallory(&mut self, sql: &str) {
+        self.cluster.connect("app", "mallory").batch_execute(sql).unwrap_or_else(|error| panic!("{sql}\n{error:?}"));
+    }
+
+    pub fn as_caller(&self) -> Client {
+        self.cluster.connect("app", "caller")
+    }
+
+    /// Leaves out what mallory's code would try, for where that would change what is asked about.
+    pub fn without(&mut self, attempts: &str) {
+        self.db.run("DELETE FROM spy.attempt WHERE sql LIKE '%' || $1 || '%'", &[&attempts]);
+    }
+
+    /// A table of mallory's that refers to one of ours, with a trigger of every kind on it, a default, a rule, a policy, an
+    /// expression index and a CHECK constraint of his.
+    pub fn attack_table(&mut self, name: &str, columns: &str, target: &str, keys: &str, action: &str) {
+        let names: Vec<&str> = columns.split(", ").filter_map(|column| column.split(' ').next()).collect();
+        let names = names.join(", ");
+        let last = names.rsplit(", ").next().expect("a column");
+        let default = if columns.ends_with("text") { "default_text" } else { "default_id" };
+        self.as_mallory(&format!(
+            "CREATE TABLE mallory.{name} ({columns}, note text DEFAULT 'kept',
+                 FOREIGN KEY ({names}) REFERENCES token_auth.{target} ({keys}) {action},
+                 CHECK (note IS NOT NULL AND mallory.note('check')));
+             ALTER TABLE mallory.{name} ALTER {last} SET DEFAULT mallory.{default}();
+             CREATE TRIGGER before_row BEFORE INSERT OR UPDATE OR DELETE ON mallory.{name} FOR EACH ROW EXECUTE FUNCTION mallory.spy();
+             CREATE TRIGGER after_row AFTER INSERT OR UPDATE OR DELETE ON mallory.{name} FOR EACH ROW EXECUTE FUNCTION mallory.spy();
+             CREATE TRIGGER before_statement BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON mallory.{name}
+                 FOR EACH STATEMENT EXECUTE FUNCTION mallory.spy();
+             CREATE TRIGGER after_statement AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON mallory.{name}
+                 FOR EACH STATEMENT EXECUTE FUNCTION mallory.spy();
+             CREATE TRIGGER after_table AFTER DELETE ON mallory.{name} REFERENCING OLD TABLE AS gone
+                 FOR EACH STATEMENT EXECUTE FUNCTION mallory.spy();
+             CREATE CONSTRAINT TRIGGER immediate AFTER INSERT OR UPDATE OR DELETE ON mallory.{name}
+                 DEFERRABLE INITIALLY IMMEDIATE FOR EACH ROW EXECUTE FUNCTION mallory.spy();
+             CREATE CONSTRAINT TRIGGER deferred AFTER INSERT OR UPDATE OR DELETE ON mallory.{name}
+                 DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION mallory.spy();
+             CREATE TABLE mallory.{name}_log (what text);
+             CREATE RULE as_well AS ON DELETE TO mallory.{name} DO ALSO INSERT INTO mallory.{name}_log SELECT 'rule' WHERE mallory.note('rule');
+             ALTER TABLE mallory.{name} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+             CREATE POLICY all_rows ON mallory.{name} USING (mallory.note('policy'))",
+        ));
+    }
+
+    /// Puts a row for each row of ours into a table of mallory's, which had others; nothing of what that sets off is recorded.
+    /// He does it himself: a superuser who writes to his tables runs his code.
+    pub fn fill(&mut self, name: &str, target: &str, keys: &str) {
+        let columns: String = self.db.get(
+            "SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute
+              WHERE attrelid = $1::text::regclass AND attnum > 0 AND attname <> 'note'",
+            &[&format!("mallory.{name}")],
+        );
+        let places = vec!["%L"; keys.split(", ").count()].join(", ");
+        let rows: String = self
+            .db
+            .get(&format!("SELECT string_agg(format('({places})', {keys}), ', ') FROM token_auth.{target}"), &[]);
+        self.as_mallory(&format!("DELETE FROM mallory.{name}; INSERT INTO mallory.{name} ({columns}) VALUES {rows}"));
+        self.forget();
+    }
+
+    pub fn forget(&mut self) {
+        self.db.run("TRUNCATE spy.seen", &[]);
+    }
+
+    /// As whom code of mallory's ran since the last [`AttackScene::forget`].
+    pub fn ran_as(&mut self) -> BTreeSet<String> {
+        self.db.list("SELECT DISTINCT who FROM spy.seen", &[]).into_iter().collect()
+    }
+
+    /// What of mallory's ran.
+    pub fn kinds(&mut self) -> BTreeSet<String> {
+        self.db.list("SELECT DISTINCT regexp_replace(what, ' on .*', '') FROM spy.seen", &[]).into_iter().collect()
+    }
+
+    /// Nothing ran as anybody but these, nothing was gained, and nobody has become more than he was.
+    pub fn check(&mut self, allowed: &[&str], when: &str) {
+        let others: Vec<String> = self.db.list(
+            "SELECT DISTINCT who || ' (' || what || ')' FROM spy.seen WHERE who <> ALL ($1) ORDER BY 1",
+            &[&allowed],
+        );
+        assert_eq!(others, Vec::<String>::new(), "{when}");
+        let gains: Vec<String> = self.db.list(
+            "SELECT DISTINCT who || ' in ' || what || ': ' || array_to_string(gains, ', ') FROM spy.seen WHERE gains <> '{}'",
+            &[],
+        );
+        assert_eq!(gains, Vec::<String>::new(), "{when}");
+        self.check_roles(when);
+    }
+
+    pub fn check_roles(&mut self, when: &str) {
+        let superusers: Vec<String> =
+            self.db.list("SELECT rolname::text FROM pg_roles WHERE rolsuper OR rolname = 'evil'", &[]);
+        assert_eq!(superusers, ["postgres"], "{when}");
+    }
+
+    /// An account with a domain, a token of it and one for every domain.
+    pub fn victim(&mut self, name: &str) -> Victim {
+        let account = self.db.account_under(name, "brief");
+        let domain = self.db.domain(account, &format!("{name}.example"));
+        let token = self.db.account_token(account, name, &["email:send"]);
+        Victim { account, domain, token }
+    }
+
+    /// Waits until the worker has removed what expires.
+    pub fn wait_for_sweep(&mut self, what: &str) {
+        wait_until(what, seconds(30), || {
+            self.db.get::<i64>("SELECT count(*) FROM token_auth.token WHERE expires_at IS NOT NULL", &[]) == 0
+        });
+    }
+}
+
+pub struct Victim {
+    pub account: i64,
+    pub domain: NewDomain,
+    pub token: NewToken,
+}

@@ -1,0 +1,70 @@
+//! Once COMMIT of a change has returned, no verification that starts later sees the old state, in whichever session.
+
+use cluster::coherence::{DATABASE, Kind, Mode, Stress, Way, prepare_for_verifiers};
+use cluster::{Cluster, Sql};
+
+const VERIFIERS: [Way; 5] = [Way::Plain, Way::Digest, Way::Batch, Way::OldSnapshot, Way::Writing];
+
+#[test]
+fn no_change_is_ever_missed() {
+    let cluster = start();
+    let stress = Stress { changes: 10_000, alone: 50, each_mode: 200, ..stress(&cluster, &Kind::ALL) };
+    let tally = stress.run();
+    tally.assert_never_stale();
+    tally.assert_not_in_vain(&stress, 5_000);
+}
+
+/// The test of the test: with one announcement less it finds what is missing.
+#[test]
+fn a_change_that_is_not_announced_is_missed() {
+    let cluster = start();
+    let mut superuser = cluster.connect(DATABASE, "postgres");
+    let functions: Vec<String> = superuser.list(
+        "SELECT DISTINCT tgfoid::regproc::text
+         FROM pg_trigger t JOIN pg_class c ON c.oid = tgrelid
+         WHERE relnamespace = 'token_auth'::regnamespace AND tgname = 'invalidate_cache' ORDER BY 1",
+        &[],
+    );
+    for (function, kinds) in [
+        ("invalidate_token_cache", &[Kind::PauseToken, Kind::GrantAccess, Kind::DeleteToken][..]),
+        ("invalidate_account_cache", &[Kind::PauseAccount, Kind::SetAccountProfile, Kind::RenameDomain]),
+        ("invalidate_whole_cache", &[Kind::ChangeProfile]),
+    ] {
+        let function = format!("token_auth.{function}");
+        assert!(functions.contains(&function), "{functions:?}");
+        let was: String = superuser.get("SELECT pg_get_functiondef($1::text::regproc)", &[&function]);
+        let silent = "RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'";
+        superuser.run(&format!("CREATE OR REPLACE FUNCTION {function}() {silent}"), &[]);
+        let tally = Stress { changes: 1_200, ..stress(&cluster, &Kind::ALL) }.run();
+        superuser.batch_execute(&was).expect("as it was");
+        let missed = tally.missed();
+        for kind in kinds {
+            assert!(missed.get(kind).is_some_and(|count| *count > 0), "without {function}, {kind:?}: {missed:?}");
+        }
+    }
+    assert_eq!(functions.len(), 3, "{functions:?}");
+    // And with all of them again it finds nothing.
+    Stress { changes: 500, ..stress(&cluster, &Kind::ALL) }.run().assert_never_stale();
+}
+
+fn start() -> Cluster {
+    let cluster = Cluster::builder().preload("token_auth").setting("max_prepared_transactions", "20").start();
+    let mut superuser = cluster.create_database_with_token_auth(DATABASE);
+    prepare_for_verifiers(&mut superuser);
+    cluster
+}
+
+fn stress<'a>(cluster: &'a Cluster, kinds: &'a [Kind]) -> Stress<'a> {
+    Stress {
+        change_on: cluster,
+        verify_on: cluster,
+        changers: 4,
+        verifiers: &VERIFIERS,
+        kinds,
+        modes: &Mode::ALL,
+        forgiven: &[],
+        changes: 0,
+        alone: 0,
+        each_mode: 0,
+    }
+}

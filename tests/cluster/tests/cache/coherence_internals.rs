@@ -1,0 +1,221 @@
+//! No verification is stale, whatever happens underneath: lost messages, parallel workers, old snapshots, locks.
+
+use cluster::scene::{AccessChange, CHANGES, CacheScene};
+use cluster::{Client, Sql, TokenAuth, flood, seconds, wait_until};
+
+#[test]
+fn messages_that_were_lost_are_made_up_for() {
+    let mut scene = CacheScene::in_database("overflow");
+    let mut work = scene.session();
+    // PostgreSQL logs at this level that it has lost messages.
+    work.run("SET log_min_messages = debug4", &[]);
+    // Between the two verifications of one statement it waits, and hears of nothing.
+    let around = format!(
+        "SELECT {VERIFY}, pg_advisory_lock_shared(1)::text || pg_advisory_unlock_shared(1), {VERIFY_AGAIN}
+         FROM (VALUES ($1)) AS asked (secret)"
+    );
+    for change in CHANGES {
+        scene.assert_cached(&mut work, change.table);
+        let resets = || scene.cluster.log().lines_with("cache state reset").len();
+        let before = resets();
+        let mut gate = scene.session();
+        gate.run("SELECT pg_advisory_lock(1)", &[]);
+        let waiter = pid(&mut work);
+        let (secret, superuser) = (scene.token.secret.clone(), &mut scene.superuser);
+        let codes: (String, String) = std::thread::scope(|scope| {
+            let asking = scope.spawn(|| {
+                let row = work.row(&around, &[&secret]);
+                (row.get(0), row.get(2))
+            });
+            wait_for_wait(&mut gate, waiter, "wait_event = 'advisory'");
+            superuser.run(change.take, &[]);
+            flood(&mut gate);
+            gate.run("SELECT pg_advisory_unlock(1)", &[]);
+            asking.join().expect("it answers")
+        });
+        assert_eq!(codes, ("ok".to_owned(), change.code.to_owned()), "{}", change.table);
+        assert!(resets() > before, "{}: nothing was lost", change.table);
+        scene.superuser.run(change.give, &[]);
+        assert_eq!(scene.code(&mut work), "ok", "{}: back", change.table);
+    }
+}
+
+/// A statement waits for nothing, and so takes nothing in, between two verifications.
+#[test]
+fn a_statement_that_lasts_feels_what_commits_meanwhile() {
+    let mut scene = CacheScene::in_database("lasting");
+    let mut work = scene.session();
+    let sleeping = format!("SELECT {VERIFY}, pg_sleep(2), {VERIFY_AGAIN} FROM (VALUES ($1)) AS asked (secret)");
+    for change in CHANGES {
+        scene.assert_cached(&mut work, change.table);
+        let waiter = pid(&mut work);
+        let (secret, superuser) = (scene.token.secret.clone(), &mut scene.superuser);
+        let codes: (String, String) = std::thread::scope(|scope| {
+            let asking = scope.spawn(|| {
+                let row = work.row(&sleeping, &[&secret]);
+                (row.get(0), row.get(2))
+            });
+            wait_for_wait(superuser, waiter, "wait_event = 'PgSleep'");
+            superuser.run(change.take, &[]);
+            asking.join().expect("it answers")
+        });
+        assert_eq!(codes, ("ok".to_owned(), change.code.to_owned()), "{}", change.table);
+        scene.superuser.run(change.give, &[]);
+    }
+}
+
+#[test]
+fn parallel_workers_feel_changes() {
+    let mut scene = CacheScene::in_database("parallel");
+    let mut work = scene.session();
+    let parallel = if work.get::<i32>("SELECT current_setting('server_version_num')::int", &[]) < 160_000 {
+        "force_parallel_mode"
+    } else {
+        "debug_parallel_query"
+    };
+    work.batch_execute(&format!(
+        "CREATE TABLE asked AS SELECT '{}' AS secret FROM generate_series(1, 5000);
+         CREATE TABLE asked_once AS SELECT '{0}' AS secret;
+         ANALYZE asked, asked_once;
+         SET {parallel} = on; SET parallel_leader_participation = off; SET min_parallel_table_scan_size = 0;
+         SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0",
+        scene.token.secret
+    ))
+    .expect("settings and tables");
+    let all = format!("SELECT {VERIFY}, count(*) FROM asked GROUP BY 1");
+    let sleeping = format!("SELECT {VERIFY}, pg_sleep(2), {VERIFY_AGAIN} FROM asked_once");
+    for query in [&all, &sleeping] {
+        let plan = work.list::<String>(&format!("EXPLAIN (ANALYZE, VERBOSE) {query}"), &[]).join("\n");
+        let launched = plan.lines().any(|line| line.contains("Workers Launched: ") && !line.contains(": 0"));
+        // The verification is in the output of a node under Gather.
+        let by_workers = plan.lines().skip_while(|line| !line.contains("Gather")).skip(2);
+        assert!(launched && by_workers.clone().any(|line| line.contains("verify_token")), "{plan}");
+    }
+    for change in CHANGES {
+        scene.assert_cached(&mut work, change.table);
+        let mut answers = |scene: &mut CacheScene, change: &str| {
+            let row = work.row(&all, &[]);
+            let before: (String, i64) = (row.get(0), row.get(1));
+            scene.superuser.run(change, &[]);
+            let row = work.row(&all, &[]);
+            (before, (row.get::<_, String>(0), row.get::<_, i64>(1)))
+        };
+        let (ok, not_ok) = (("ok".to_owned(), 5000), (change.code.to_owned(), 5000));
+        assert_eq!(answers(&mut scene, change.take), (ok.clone(), not_ok.clone()), "{}: between", change.table);
+        assert_eq!(answers(&mut scene, change.give), (not_ok, ok), "{}: between, back", change.table);
+
+        let superuser = &mut scene.superuser;
+        let codes: (String, String) = std::thread::scope(|scope| {
+            let asking = scope.spawn(|| {
+                let row = work.row(&sleeping, &[]);
+                (row.get(0), row.get(2))
+            });
+            let asleep = "SELECT count(*) = 1 FROM pg_stat_activity
+                          WHERE datname = 'parallel' AND backend_type = 'parallel worker' AND wait_event = 'PgSleep'";
+            wait_until("a worker that sleeps", seconds(20), || superuser.get(asleep, &[]));
+            superuser.run(change.take, &[]);
+            asking.join().expect("it answers")
+        });
+        assert_eq!(codes, ("ok".to_owned(), change.code.to_owned()), "{}: during", change.table);
+        assert_eq!(scene.code(&mut work), change.code, "{}: the leader", change.table);
+        scene.superuser.run(change.give, &[]);
+    }
+}
+
+#[test]
+fn an_old_snapshot_hides_no_change() {
+    let mut scene = CacheScene::in_database("snapshot");
+    let paused = "SELECT count(paused_at) FROM token_auth.token";
+    for level in ["REPEATABLE READ", "SERIALIZABLE", "SERIALIZABLE READ ONLY", "READ COMMITTED"] {
+        let mut work = scene.session();
+        work.run(&format!("BEGIN ISOLATION LEVEL {level}"), &[]);
+        assert_eq!(work.get::<i64>(paused, &[]), 0);
+        for change in CHANGES {
+            scene.assert_verification_follows(&mut work, &change);
+            scene.superuser.run(change.take, &[]);
+            assert_eq!(scene.code(&mut work), change.code, "{level}: {}", change.table);
+            if change.table == "token" && level != "READ COMMITTED" {
+                assert_eq!(work.get::<i64>(paused, &[]), 0, "the snapshot is an old one");
+            }
+            scene.superuser.run(change.give, &[]);
+        }
+        work.run("COMMIT", &[]);
+        // What was read under an old snapshot is not what is remembered after it.
+        scene.assert_verification_follows(&mut work, &CHANGES[0]);
+    }
+}
+
+/// It answers what is true when it has got the lock, not what was true when it began to wait, and remembers no other.
+#[test]
+fn a_verification_that_waits_for_a_table_answers_what_is_then_true() {
+    let mut scene = CacheScene::in_database("locked");
+    // Nothing is remembered of it.
+    let gone = scene.superuser.account_token(scene.account, "gone", &["*"]);
+    scene.superuser.run("SELECT token_auth.delete_token($1)", &[&gone.id]);
+    for (number, change) in CHANGES.iter().enumerate() {
+        let AccessChange { table, take, code, give } = *change;
+        let lock = format!("LOCK TABLE token_auth.{table} IN ACCESS EXCLUSIVE MODE");
+        // Who looks with a snapshot from before finds an empty table.
+        let rewrite =
+            |name: &str| format!("ALTER TABLE token_auth.{table} ADD $_{name}_{number} text DEFAULT random()::text");
+        let quietly = |change: &str| {
+            format!(
+                "{lock}; ALTER TABLE token_auth.{table} DISABLE TRIGGER invalidate_cache; {change};
+                 ALTER TABLE token_auth.{table} ENABLE ALWAYS TRIGGER invalidate_cache"
+            )
+        };
+        let changes = [
+            (lock.clone(), "ok"),
+            (format!("{lock}; {take}"), code),
+            (lock.clone(), code),
+            (format!("{lock}; {give}"), "ok"),
+            (quietly(take), code),
+            (quietly(give), "ok"),
+            (rewrite("first"), "ok"),
+            (format!("{take}; {}", rewrite("second")), code),
+            (format!("{}; {give}", rewrite("third")), "ok"),
+        ];
+        // One that has looked for our tables before, and one that has not.
+        for session in ["warm", "fresh"] {
+            for (statements, code) in &changes {
+                let mut work = scene.session();
+                if session == "warm" {
+                    assert_eq!(work.verify(&gone.secret, None, None).code, "not_found");
+                }
+                let statements = statements.replace('$', session);
+                let answers = answers_after_a_wait(&scene, &mut work, &statements);
+                assert_eq!(answers, [*code, *code], "{session}: {statements}");
+            }
+        }
+    }
+}
+
+/// What a session answers that has to wait for the end of a transaction in which this was done, and then once more.
+fn answers_after_a_wait(scene: &CacheScene, work: &mut Client, statements: &str) -> [String; 2] {
+    let waiter = pid(work);
+    let mut gate = scene.session();
+    gate.batch_execute(&format!("BEGIN; {statements}")).unwrap_or_else(|error| panic!("{statements}: {error:?}"));
+    let secret = &scene.token.secret;
+    std::thread::scope(|scope| {
+        let asking =
+            scope.spawn(|| [(); 2].map(|()| work.verify(secret, Some("email:send"), Some("mail.example")).code));
+        wait_for_wait(&mut gate, waiter, "wait_event_type = 'Lock'");
+        gate.run("COMMIT", &[]);
+        asking.join().expect("it answers")
+    })
+}
+
+/// The verification that the tests ask for in the midst of their own statements.
+const VERIFY: &str = "(token_auth.verify_token(secret, 'email:send', 'mail.example')).code";
+/// The same question, written differently: above a Gather, two equal expressions are computed once.
+const VERIFY_AGAIN: &str = "(token_auth.verify_token(secret, 'email:send', 'MAIL.example')).code";
+
+/// Until another session waits like that.
+fn wait_for_wait(session: &mut Client, pid: i32, condition: &str) {
+    let is_waiting = format!("SELECT coalesce({condition}, false) FROM pg_stat_activity WHERE pid = $1");
+    wait_until(condition, seconds(20), || session.get::<bool>(&is_waiting, &[&pid]));
+}
+
+fn pid(session: &mut Client) -> i32 {
+    session.get("SELECT pg_backend_pid()", &[])
+}

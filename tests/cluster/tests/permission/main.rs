@@ -1,0 +1,6 @@
+//! Who may manage what, and as whom code of other roles runs.
+
+mod administrators;
+mod foreign_code;
+mod own_roles;
+mod session_token;

@@ -1,0 +1,8 @@
+//! The four products, and the examples in the documentation.
+
+mod documentation;
+mod mailersend;
+mod mailosaur;
+mod mailtrap;
+mod readme;
+mod tosend;

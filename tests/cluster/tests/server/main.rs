@@ -1,0 +1,8 @@
+//! The server around the extension: crashes, dumps, reinstallation, races of whole functions, and the test library itself.
+
+mod crash;
+mod dump;
+mod harness;
+mod races;
+mod reinstall;
+mod reinstall_stress;
