@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Shows token_auth at work on a scratch cluster (demo/tour.sql), and leaves that running. `demo.sh stop` removes it.
+# Shows token_auth at work on a scratch cluster (examples/tour.sql), and leaves that running. `demo.sh stop` removes it.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 . "$root/scripts/cluster.sh"
@@ -26,9 +26,9 @@ psql=("$pg_bin/psql" --no-psqlrc --quiet)
 # psql echoes the tour as it reads it, comments and all; what is left out are its own commands.
 bold='' plain=''
 if [[ -t 1 && -z ${NO_COLOR:-} ]]; then bold=$'\033[1m' plain=$'\033[0m'; fi
-say "A tour of it (demo/tour.sql)"
+say "A tour of it (examples/tour.sql)"
 status=0
-stdbuf -oL "${psql[@]}" --dbname=demo --echo-all <demo/tour.sql 2>&1 |
+stdbuf -oL "${psql[@]}" --dbname=demo --echo-all <examples/tour.sql 2>&1 |
     sed -uE -e '/^\\/d' -e 's/^NOTICE:  //' -e "s/^--( .*)?\$/$bold&$plain/" || status=$?
 
 if ((status == 0)); then

@@ -1,25 +1,39 @@
-//! The examples of README.md and of docs/: their SQL, and what they say that it prints.
+//! The examples in README.md and docs/: their SQL, and the output that the page shows.
 
-/// The README.
+/// README.md
 pub const README: &str = include_str!("../../../README.md");
-/// docs/profiles.md.
+/// docs/installation.md
+pub const INSTALLATION: &str = include_str!("../../../docs/installation.md");
+/// docs/backend.md
+pub const BACKEND: &str = include_str!("../../../docs/backend.md");
+/// docs/functions.md
+pub const FUNCTIONS: &str = include_str!("../../../docs/functions.md");
+/// docs/errors.md
+pub const ERRORS: &str = include_str!("../../../docs/errors.md");
+/// docs/settings.md
+pub const SETTINGS: &str = include_str!("../../../docs/settings.md");
+/// docs/privileges.md
+pub const PRIVILEGES: &str = include_str!("../../../docs/privileges.md");
+/// docs/operations.md
+pub const OPERATIONS: &str = include_str!("../../../docs/operations.md");
+/// docs/profiles.md
 pub const PROFILES: &str = include_str!("../../../docs/profiles.md");
-/// docs/row-level-security.md.
+/// docs/row-level-security.md
 pub const ROW_LEVEL_SECURITY: &str = include_str!("../../../docs/row-level-security.md");
-/// docs/verification.md.
+/// docs/verification.md
 pub const VERIFICATION: &str = include_str!("../../../docs/verification.md");
-/// docs/products.md.
+/// docs/products.md
 pub const PRODUCTS: &str = include_str!("../../../docs/products.md");
 
-/// A block of SQL, and the output that follows it, where the text shows one.
+/// A block of SQL, and the output that follows it, if the page shows one.
 pub struct Example {
-    /// What to run.
+    /// The SQL.
     pub sql: String,
-    /// What psql prints then.
+    /// The output of psql.
     pub output: Option<String>,
 }
 
-/// All examples of a text, in its order.
+/// Returns the examples of a page, in their order.
 pub fn examples(text: &str) -> Vec<Example> {
     let mut examples: Vec<Example> = Vec::new();
     let mut fences = text.split("\n```");
@@ -36,8 +50,9 @@ pub fn examples(text: &str) -> Vec<Example> {
     examples
 }
 
-/// The roles `token_verifier`, `token_manager` and `token_revealer`, with their GRANTs.
+/// Returns the SQL of docs/privileges.md that creates the roles `token_verifier`, `token_manager` and `token_revealer`.
 pub fn grants() -> String {
-    let grants = examples(README).into_iter().find(|example| example.sql.contains("CREATE ROLE token_verifier"));
-    grants.expect("README.md has the roles").sql
+    let roles = examples(PRIVILEGES).into_iter().find(|example| example.sql.contains("CREATE ROLE token_verifier"));
+    let sql = roles.expect("docs/privileges.md has the roles").sql;
+    sql.split_once("CREATE EXTENSION token_auth;").expect("the page creates the extension").1.to_owned()
 }

@@ -106,7 +106,7 @@ fn start_cluster() -> Cluster {
     let cluster =
         Cluster::builder().preload("token_auth").setting("max_connections", "200").sealing_keys(&keys).start();
     let mut superuser = cluster.create_database_with_token_auth(DATABASE);
-    superuser.batch_execute(&readme::grants()).expect("README.md's GRANTs");
+    superuser.batch_execute(&readme::grants()).expect("the GRANTs of docs/privileges.md");
     superuser
         .batch_execute(
             "CREATE ROLE alice  LOGIN IN ROLE token_manager, token_revealer;

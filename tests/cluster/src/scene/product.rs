@@ -220,7 +220,7 @@ fn start_cluster() -> Cluster {
         .sealing_keys(&format!("{}\n", "5ea1".repeat(16)))
         .start();
     let mut superuser = cluster.create_database_with_token_auth(DATABASE);
-    superuser.batch_execute(&readme::grants()).expect("README.md's GRANTs");
+    superuser.batch_execute(&readme::grants()).expect("the GRANTs of docs/privileges.md");
     superuser
         .batch_execute(
             "GRANT SET ON PARAMETER token_auth.actor TO token_manager, token_revealer;

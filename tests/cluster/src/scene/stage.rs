@@ -70,7 +70,7 @@ impl Stage {
 
 /// The roles of README.md, and somebody who logs in as each.
 fn grant_roles(superuser: &mut Client) {
-    superuser.batch_execute(&crate::readme::grants()).expect("README.md's GRANTs");
+    superuser.batch_execute(&crate::readme::grants()).expect("the GRANTs of docs/privileges.md");
     superuser.run("CREATE ROLE manager LOGIN IN ROLE token_manager", &[]);
     superuser.run("CREATE ROLE verifier LOGIN IN ROLE token_verifier", &[]);
     // Not of README.md: the worker's job by hand is a part of the whole life.

@@ -14,7 +14,7 @@ fn each_line_of_sql_in_products_answers_what_products_says() {
 
     let cluster = Cluster::builder().preload("token_auth").sealing_keys(&"5ea1".repeat(16)).start();
     let mut superuser = cluster.create_database_with_token_auth("app");
-    superuser.batch_execute(&readme::grants()).expect("README.md's GRANTs");
+    superuser.batch_execute(&readme::grants()).expect("the GRANTs of docs/privileges.md");
     superuser
         .batch_execute(
             "CREATE ROLE manager LOGIN IN ROLE token_manager, token_verifier, token_revealer;

@@ -1,26 +1,61 @@
-//! The SQL in README.md and in docs/ runs, block after block in one psql session, and prints what the text says.
+//! The SQL in README.md and in docs/ runs, block after block in one psql session, and prints what the page shows.
 
 use cluster::{Cluster, Sql, readme};
 
 #[test]
-fn the_sql_in_readme_runs_and_prints_what_readme_says() {
-    runs_and_prints_what_it_says(readme::README, 8);
+fn the_sql_in_readme_runs_and_prints_what_the_page_shows() {
+    runs_and_prints_what_the_page_shows(readme::README, 2);
 }
 
 #[test]
-fn the_sql_in_profiles_runs_and_prints_what_profiles_says() {
-    runs_and_prints_what_it_says(readme::PROFILES, 4);
+fn the_sql_in_installation_runs_and_prints_what_the_page_shows() {
+    runs_and_prints_what_the_page_shows(readme::INSTALLATION, 1);
 }
 
 #[test]
-fn the_sql_in_verification_runs_and_prints_what_it_says() {
+fn the_sql_in_backend_runs_and_prints_what_the_page_shows() {
+    runs_and_prints_what_the_page_shows(readme::BACKEND, 1);
+}
+
+#[test]
+fn the_sql_in_functions_runs_and_prints_what_the_page_shows() {
+    runs_and_prints_what_the_page_shows(readme::FUNCTIONS, 2);
+}
+
+#[test]
+fn the_sql_in_errors_runs_and_prints_what_the_page_shows() {
+    runs_and_prints_what_the_page_shows(readme::ERRORS, 1);
+}
+
+#[test]
+fn the_sql_in_settings_runs_and_prints_what_the_page_shows() {
+    runs_and_prints_what_the_page_shows(readme::SETTINGS, 1);
+}
+
+#[test]
+fn the_sql_in_privileges_runs_and_prints_what_the_page_shows() {
+    runs_and_prints_what_the_page_shows(readme::PRIVILEGES, 2);
+}
+
+#[test]
+fn the_sql_in_operations_runs_and_prints_what_the_page_shows() {
+    runs_and_prints_what_the_page_shows(readme::OPERATIONS, 2);
+}
+
+#[test]
+fn the_sql_in_profiles_runs_and_prints_what_the_page_shows() {
+    runs_and_prints_what_the_page_shows(readme::PROFILES, 4);
+}
+
+#[test]
+fn the_sql_in_verification_runs_and_prints_what_the_page_shows() {
     let create = "\n```sql\nCREATE EXTENSION token_auth;\n```\n";
-    runs_and_prints_what_it_says(&format!("{create}{}", readme::VERIFICATION), 5);
+    runs_and_prints_what_the_page_shows(&format!("{create}{}", readme::VERIFICATION), 5);
 }
 
 #[test]
-fn the_sql_in_row_level_security_runs_and_prints_what_it_says() {
-    runs_and_prints_what_it_says(readme::ROW_LEVEL_SECURITY, 8);
+fn the_sql_in_row_level_security_runs_and_prints_what_the_page_shows() {
+    runs_and_prints_what_the_page_shows(readme::ROW_LEVEL_SECURITY, 8);
 }
 
 #[test]
@@ -32,7 +67,7 @@ fn the_example_of_messages_is_the_one_that_row_level_security_explains() {
     }
 }
 
-fn runs_and_prints_what_it_says(text: &str, at_least: usize) {
+fn runs_and_prints_what_the_page_shows(text: &str, at_least: usize) {
     let examples = readme::examples(text);
     assert!(examples.len() >= at_least, "examples are lost: {}", examples.len());
     let cluster = Cluster::builder().preload("token_auth").sealing_keys(&"5ea1".repeat(16)).start();
@@ -53,12 +88,12 @@ fn runs_and_prints_what_it_says(text: &str, at_least: usize) {
     }
 }
 
-/// A function that README.md gives to nobody is on one of these lists, so that a new one cannot be forgotten.
+/// A function that docs/privileges.md grants to no role is on one of these lists, so that a new one cannot be forgotten.
 #[test]
-fn the_roles_of_readme_may_call_what_they_are_for_and_nothing_else() {
+fn the_roles_of_privileges_may_call_their_functions_and_no_others() {
     let cluster = Cluster::builder().preload("token_auth").start();
     let mut db = cluster.create_database_with_token_auth("app");
-    db.batch_execute(&readme::grants()).expect("README.md's GRANTs");
+    db.batch_execute(&readme::grants()).expect("the GRANTs of docs/privileges.md");
     let callable = |db: &mut cluster::Client, role: &str| -> Vec<String> {
         db.list(
             "SELECT proname::text FROM pg_proc
@@ -67,17 +102,17 @@ fn the_roles_of_readme_may_call_what_they_are_for_and_nothing_else() {
             &[&role],
         )
     };
-    // Those about the caller's own transaction.
-    let for_everybody =
+    // The functions about the caller's own transaction.
+    let for_public =
         ["allowed_domain_ids", "allowed_domains", "allows", "current_account_id", "current_token_id", "deauthenticate"];
-    let with_everybody = |names: &[&str]| {
-        let mut names: Vec<String> = names.iter().chain(&for_everybody).map(|name| name.to_string()).collect();
+    let with_public = |names: &[&str]| {
+        let mut names: Vec<String> = names.iter().chain(&for_public).map(|name| name.to_string()).collect();
         names.sort();
         names
     };
-    assert_eq!(callable(&mut db, "token_verifier"), with_everybody(&["verify_token"]));
-    assert_eq!(callable(&mut db, "token_revealer"), with_everybody(&["reveal_token"]));
-    let for_nobody = [
+    assert_eq!(callable(&mut db, "token_verifier"), with_public(&["verify_token"]));
+    assert_eq!(callable(&mut db, "token_revealer"), with_public(&["reveal_token"]));
+    let for_superusers = [
         "authenticate",
         "sweep",
         "reseal_tokens",
@@ -97,14 +132,14 @@ fn the_roles_of_readme_may_call_what_they_are_for_and_nothing_else() {
     let for_others = ["verify_token", "reveal_token"];
     let for_managers: Vec<String> = all
         .into_iter()
-        .filter(|name| !for_others.contains(&name.as_str()) && !for_nobody.contains(&name.as_str()))
+        .filter(|name| !for_others.contains(&name.as_str()) && !for_superusers.contains(&name.as_str()))
         .collect();
     assert_eq!(callable(&mut db, "token_manager"), for_managers);
 }
 
 const BETWEEN: &str = "=== next block ===";
 
-/// Without what differs from run to run: secrets, and the column widths that follow from ids.
+/// Removes what differs from run to run: secrets, and column widths.
 fn comparable(output: &str) -> Vec<String> {
     let lines = output.lines().map(|line| {
         let words = line.split_whitespace().map(|word| if is_secret(word) { "SECRET" } else { word });

@@ -167,10 +167,10 @@ fn ts7_a_header_value_passed_whole_is_malformed_and_the_key_in_it_is_good() {
     let (scheme, stripped) = header.split_once(' ').expect("a scheme and a key");
     assert_eq!((scheme, stripped), ("Bearer", &*key.secret));
     assert_eq!(product.verifier.get::<String>(send, &[&stripped]), "ok");
-    // The same as README.md shows it.
+    // The same as docs/backend.md shows it.
     for line in
         [r#"scheme, _, secret = authorization.partition(" ")"#, r#"secret if scheme.lower() == "bearer" else None"#]
     {
-        assert!(readme::README.contains(line), "README.md does not show how: {line}");
+        assert!(readme::BACKEND.contains(line), "docs/backend.md does not show how: {line}");
     }
 }

@@ -159,7 +159,7 @@ fn a_key_file_is_read_however_it_was_written() {
 #[test]
 fn only_superusers_see_where_the_key_file_is_and_no_session_sets_it() {
     let desk = &mut Desk::start();
-    desk.db.batch_execute(&readme::grants()).expect("README.md's GRANTs");
+    desk.db.batch_execute(&readme::grants()).expect("the GRANTs of docs/privileges.md");
     desk.db.run("CREATE ROLE manager LOGIN IN ROLE token_manager", &[]);
     let mut manager = desk.cluster.connect("app", "manager");
     let listed = "SELECT count(*) FROM pg_settings WHERE name = 'token_auth.sealing_key_file'";

@@ -165,7 +165,7 @@ fn each_flipped_bit_of_a_sealed_copy_and_each_byte_cut_off_is_an_error() {
 fn revealing_is_a_grant_of_its_own() {
     let Vault { cluster, db, account } = &mut Vault::start();
     let token = db.account_token(*account, "sender", &["*"]);
-    db.batch_execute(&readme::grants()).expect("README.md's GRANTs");
+    db.batch_execute(&readme::grants()).expect("the GRANTs of docs/privileges.md");
     for role in ["verifier", "manager", "revealer"] {
         db.run(&format!("CREATE ROLE {role} LOGIN IN ROLE token_{role}"), &[]);
     }

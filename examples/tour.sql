@@ -1,6 +1,6 @@
 \set ON_ERROR_STOP on
 \set ECHO none
--- make demo runs this and shows it with its results; lines that begin with a backslash, and these, are not shown.
+-- make demo runs this file and shows it with its results. These lines, and lines that begin with a backslash, are not shown.
 \pset pager off
 \pset footer off
 SET timezone TO 'UTC';
@@ -8,18 +8,18 @@ SET client_min_messages TO notice;
 \echo
 \set ECHO all
 --
--- 1. An account: the customer whose tokens these are
+-- 1. An account: a customer of the application
 --
 CREATE EXTENSION token_auth;
 SELECT token_auth.create_account('Acme') AS account \gset
 SELECT id, name, profile FROM token_auth.account;
 --
--- 2. Two domains. Each brings a token of its own; a secret is shown once, when it is made, and kept nowhere
+-- 2. Two domains. Each comes with a token of its own. A secret is shown once, when it is created, and is not stored
 --
 SELECT * FROM token_auth.create_domain(:account, 'news.example');
 SELECT * FROM token_auth.create_domain(:account, 'shop.example') \gset shop_
 --
--- 3. Tokens for different jobs. (\gset keeps what a row returns in psql, as a backend would keep it in a variable)
+-- 3. Tokens for different purposes. (\gset stores the columns of a row in psql variables)
 --
 SELECT * FROM token_auth.create_token(:account, 'newsletter', '{email:send}', domain => 'news.example') \gset mailer_
 SELECT * FROM token_auth.create_token(:account, 'dashboard', '{*:read}', all_domains => true) \gset reader_
@@ -27,13 +27,13 @@ SELECT * FROM token_auth.create_token(:account, 'trial', '{email:*}', all_domain
                                       expires_at => clock_timestamp() + interval '1 second') \gset trial_
 SELECT name, hint, access FROM token_auth.tokens ORDER BY id;
 --
--- 4. A backend asks once per request: is this secret good for this scope on this domain?
+-- 4. A backend asks once for each request: has this secret this scope on this domain?
 --
 \x on
 SELECT * FROM token_auth.verify_token(:'mailer_secret', 'email:send', 'news.example');
 \x off
 --
--- 5. Pause a token, and it is refused at once; resume it, and it works again
+-- 5. A paused token is refused at once. A resumed token is valid again
 --
 \o /dev/null
 SELECT token_auth.pause_token(:mailer_token_id);
@@ -44,7 +44,7 @@ SELECT token_auth.resume_token(:mailer_token_id);
 \o
 SELECT valid, code FROM token_auth.verify_token(:'mailer_secret', 'email:send', 'news.example');
 --
--- 6. Every answer there is: a token is deleted, one is paused, and the trial has expired
+-- 6. All codes: one token is deleted, one is paused, and the trial has expired
 --
 SELECT * FROM token_auth.create_token(:account, 'mistake', '{email:send}', all_domains => true) \gset gone_
 \o /dev/null
@@ -65,7 +65,7 @@ SELECT ask.question, answer.valid, answer.code
        token_auth.verify_token(ask.secret, ask.scope, ask.domain) AS answer
  ORDER BY ask.nr;
 --
--- 7. Reset: a new secret now, while the old one is good for 12 hours more, so that nothing stops working
+-- 7. Reset: a new secret, while the old one stays valid for 12 hours, so that no client stops working
 --
 SELECT * FROM token_auth.reset_token(:mailer_token_id) \gset new_
 SELECT 'old' AS secret, valid, code, expires_at::timestamptz(0)
@@ -80,7 +80,7 @@ SELECT 'new', valid, code, expires_at::timestamptz(0)
 SELECT token_auth.delete_token(:shop_token_id);
 \set ON_ERROR_STOP on
 \set ECHO none
--- The refusal is what this step shows: anything else ends the tour.
+-- This step shows the refusal. Anything else ends the tour.
 SELECT :'LAST_ERROR_SQLSTATE' <> '23001' AS not_refused \gset
 \if :not_refused
 DO $$ BEGIN RAISE EXCEPTION 'the deletion of the last token was not refused'; END $$;
@@ -88,12 +88,12 @@ DO $$ BEGIN RAISE EXCEPTION 'the deletion of the last token was not refused'; EN
 \echo
 \set ECHO all
 --
--- 9. The list, as an administrator sees it: never a secret
+-- 9. The list of tokens. It never contains a secret
 --
 SELECT id, name, domain, hint, status, access, expires_at::timestamptz(0) FROM token_auth.tokens ORDER BY id;
 --
--- 10. The background worker removes what has expired. The default profile keeps it for a while;
---     a copy of it under a name of our own keeps it no longer
+-- 10. The background worker removes expired tokens. The default profile keeps them for 23 hours.
+--     A copy of it under another name does not keep them
 --
 INSERT INTO token_auth.profile
 SELECT copy.*
@@ -105,7 +105,7 @@ SELECT token_auth.set_account_profile(:account, 'tidy');
 \o
 SELECT name, expires_at FROM token_auth.create_token(:account, 'two seconds', '{*}', all_domains => true,
                                                      expires_at => clock_timestamp() + interval '2 seconds');
--- Watching that token:
+-- The status of that token:
 \set ECHO none
 DO $$
 DECLARE
@@ -128,11 +128,11 @@ BEGIN
     END LOOP;
 END $$;
 \set ECHO all
--- And the list is tidy: the trial is gone, too
+-- The trial has been removed, too
 SELECT id, name, domain, hint, status FROM token_auth.tokens ORDER BY id;
 --
--- 11. There are profiles for the tokens of four products, and a profile of one's own is a row. In MailerSend's,
---     a scope that the product does not have is refused
+-- 11. There are profiles for the tokens of four products, and your own profile is one more row. Under the profile
+--     of MailerSend, a scope that the product does not have is refused
 --
 SELECT name, secret_prefix, can_pause, can_reset, can_reveal, admins_only, tokens_manage_tokens FROM token_auth.profile;
 SELECT token_auth.create_account('Globex', 'mailersend') AS globex \gset
@@ -147,7 +147,8 @@ DO $$ BEGIN RAISE EXCEPTION 'the unknown scope was not refused'; END $$;
 \echo
 \set ECHO all
 --
--- 12. A transaction can act as a token. Under this profile it manages tokens then, but none that may do more than itself
+-- 12. A transaction can be authenticated as a token. Under this profile the token manages tokens with no more access
+--     than its own
 --
 SELECT * FROM token_auth.create_token(:globex, 'deployment', '{tokens:full,email:full}', all_domains => true) \gset deployment_
 BEGIN;
@@ -166,6 +167,6 @@ DO $$ BEGIN RAISE EXCEPTION 'a token that may do more was not refused'; END $$;
 \echo
 \set ECHO all
 --
--- 13. And is all well with the extension itself?
+-- 13. The health of the installation
 --
 SELECT name, ok, detail FROM token_auth.health();
