@@ -1,16 +1,16 @@
-//! Waiting for a condition, with a deadline: a sleep proves nothing, a condition does.
+//! Waiting for a condition with a deadline.
 
 use std::time::{Duration, Instant};
 
-/// How often a condition is looked at. Short, because the conditions are cheap and the tests are many.
+/// The time between two checks of a condition. It is short, because the conditions are cheap and the tests are many.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Waits until `condition` holds; panics with `what` when it does not within `timeout`.
+/// Waits until `condition` is true. Panics with `what` after `timeout`.
 pub fn wait_until(what: &str, timeout: Duration, mut condition: impl FnMut() -> bool) {
     wait_for(what, timeout, || condition().then(|| ()));
 }
 
-/// Waits until `probe` finds something and returns it; panics with `what` when it finds nothing within `timeout`.
+/// Waits until `probe` returns a value, and returns it. Panics with `what` after `timeout`.
 pub fn wait_for<T>(what: &str, timeout: Duration, mut probe: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + timeout;
     loop {

@@ -1,11 +1,11 @@
-//! Looks for what must not get out: secrets, digests, and the insides of the library.
+//! A search for what must not leak: secrets, digests, and internals of the library.
 
 use crate::{Cluster, NewToken, Refusal, Sql, digest_hex};
 
-/// Everything that must not be found, and everything that sessions were told.
+/// The texts that must not be found, and the errors that sessions received.
 #[derive(Default)]
 pub struct Watch {
-    /// What it is, and how it would look, in lower case.
+    /// What it is, and its text in lower case.
     needles: Vec<(String, String)>,
     heard: Vec<(String, Refusal)>,
 }
@@ -23,8 +23,8 @@ impl Watch {
         self.digest(whose, &digest_hex(secret));
     }
 
-    /// Watches for a digest: in hexadecimal (PostgreSQL cuts long values in messages, so its beginning is enough), and
-    /// as Rust prints bytes.
+    /// Watches for a digest: in hexadecimal (PostgreSQL shortens long values in messages, so its beginning is enough), and
+    /// in the form in which Rust prints bytes.
     pub fn digest(&mut self, whose: &str, hex: &str) {
         self.needle(format!("the digest of {whose}"), &hex[..40]);
         let bytes: Vec<String> = (0..8)
@@ -33,7 +33,7 @@ impl Watch {
         self.needle(format!("the digest of {whose} as numbers"), &bytes.join(", "));
     }
 
-    /// Runs a statement that must be refused with this SQLSTATE, and remembers what was said.
+    /// Runs a statement that must be refused with this SQLSTATE, and records the error.
     pub fn refused(
         &mut self,
         session: &mut impl Sql,
@@ -47,12 +47,12 @@ impl Watch {
         refusal
     }
 
-    /// Remembers what a session was told.
+    /// Records an error that a session received.
     pub fn heard(&mut self, statement: &str, refusal: Refusal) {
         self.heard.push((statement.to_owned(), refusal));
     }
 
-    /// Nothing of it is in what sessions were told, and nothing of the library's insides either.
+    /// Asserts that the errors contain none of the texts, and no internals of the library.
     pub fn assert_sessions_heard_nothing(&self) {
         assert!(!self.heard.is_empty() && !self.needles.is_empty());
         let mut found = Vec::new();
@@ -70,7 +70,7 @@ impl Watch {
         );
     }
 
-    /// Nothing of it is in the server's log, and no sign of a panic.
+    /// Asserts that the server's log contains none of the texts, and no panic.
     pub fn assert_log_says_nothing(&self, cluster: &Cluster) {
         let log = cluster.log();
         let mut found = Vec::new();
@@ -88,7 +88,7 @@ impl Watch {
         );
     }
 
-    /// Nothing of it is in what `pg_stat_statements` has of the cluster.
+    /// Asserts that `pg_stat_statements` contains none of the texts.
     pub fn assert_statistics_say_nothing(&self, superuser: &mut impl Sql) {
         let queries: Vec<String> = superuser.list("SELECT query FROM pg_stat_statements", &[]);
         assert!(queries.iter().any(|query| query.contains("token_auth.")), "pg_stat_statements has not been watching");
@@ -107,13 +107,13 @@ impl Watch {
     }
 }
 
-/// The random letters of a secret: what stands between its prefix and its checksum.
+/// Returns the random part of a secret, between its prefix and its checksum.
 pub fn random_part(secret: &str) -> &str {
     let end = secret.len() - 6;
     &secret[end - 43..end]
 }
 
-/// What a message has in it that only the library's developers could make sense of.
+/// Returns a part of a message that is an internal of the library, if there is one.
 fn insides(text: &str) -> Option<&'static str> {
     ["panicked", "backtrace", ".rs:", "unwrap()", "Option::"].into_iter().find(|word| text.contains(word))
 }

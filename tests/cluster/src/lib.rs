@@ -1,4 +1,4 @@
-//! Real PostgreSQL clusters for tests: made, started, crashed, dumped and removed by the test that needs them.
+//! Real PostgreSQL clusters for tests: created, started, crashed, dumped and removed by the test that needs them.
 //!
 //! ```no_run
 //! use cluster::{Cluster, Sql};
@@ -8,9 +8,9 @@
 //! assert_eq!(db.get::<i64>("SELECT count(*) FROM token_auth.token", &[]), 0);
 //! ```
 //!
-//! A [`Cluster`] lives in a directory of its own under `/tmp`, listens on a socket in that directory only, and is stopped
-//! and removed when it goes out of scope, also by a panic, which prints the end of the server's log first. Tests that
-//! run in parallel each have their own. Nothing here ends a process that it did not start.
+//! A [`Cluster`] has a directory of its own under `/tmp`, and listens only on a socket in it. It is stopped and removed when it goes
+//! out of scope. After a panic the end of the server's log is printed first. Tests that run in parallel have separate clusters. No
+//! process is ended that was not started here.
 
 mod clock;
 mod cluster;
@@ -37,11 +37,11 @@ pub use worker::{
     LAUNCHER, WORKER, database_to_sweep, delay_deletions, launcher, swept_every, worker_is_in, workers_started,
 };
 
-/// A session with a server; the `postgres` crate's, under the name that the tests use.
+/// A session: the client of the crate `postgres`.
 pub use postgres::Client;
 pub use postgres::types::ToSql;
 
-/// Seconds, for the timeouts in tests.
+/// Returns a duration in seconds.
 pub const fn seconds(count: u64) -> std::time::Duration {
     std::time::Duration::from_secs(count)
 }

@@ -1,4 +1,4 @@
-//! PostgreSQL's programs: where they are, and as whom the server's own ones run.
+//! PostgreSQL's programs: their location, and the user that the server runs as.
 
 use std::{
     env,
@@ -16,7 +16,7 @@ pub struct Programs {
 }
 
 impl Programs {
-    /// Those of `$PG_CONFIG`, else of the newest installed version.
+    /// Returns the programs of `$PG_CONFIG`, or otherwise of the newest installed version.
     pub fn installed() -> &'static Programs {
         static INSTALLED: OnceLock<Programs> = OnceLock::new();
         INSTALLED.get_or_init(|| {
@@ -27,14 +27,14 @@ impl Programs {
         })
     }
 
-    /// A client program (`psql`, `pg_dump`): runs as whoever runs the tests.
+    /// Returns a client program (`psql`, `pg_dump`), which runs as the user of the tests.
     pub fn client(&self, program: &str) -> Command {
         let mut command = Command::new(self.bindir.join(program));
         without_libpq_variables(&mut command);
         command
     }
 
-    /// A program that owns a data directory (`initdb`, `pg_ctl`, `pg_basebackup`): never runs as root.
+    /// Returns a program that owns a data directory (`initdb`, `pg_ctl`, `pg_basebackup`), which never runs as root.
     pub fn server(&self, program: &str) -> Command {
         let path = self.bindir.join(program);
         let mut command = match self.server_user {
@@ -49,26 +49,26 @@ impl Programs {
         command
     }
 
-    /// As whom root runs the server; `None` where it runs as whoever runs the tests.
+    /// Returns the user as which root runs the server. `None` if it runs as the user of the tests.
     pub fn server_user(&self) -> Option<&'static str> {
         self.server_user
     }
 
-    /// Hands a directory over to the user that the server runs as.
+    /// Gives a directory to the user that the server runs as.
     pub fn give_to_server(&self, directory: &Path) {
         if let Some(user) = self.server_user {
             run(Command::new("chown").arg(user).arg(directory));
         }
     }
 
-    /// Panics with advice where the extension under test is not installed.
+    /// Panics with advice if the extension is not installed.
     pub fn require_extension(&self, name: &str) {
         let control = ask(&self.pg_config, "--sharedir").join("extension").join(format!("{name}.control"));
         assert!(control.is_file(), "{} does not exist: run `make install` first", control.display());
     }
 }
 
-/// Runs a program to its end and returns its output; panics with its command line and what it said when it fails.
+/// Runs a program and returns its output. If it fails, panics with its command line and its output.
 pub fn run(command: &mut Command) -> Output {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?} does not start: {error}"));
     assert!(
@@ -81,7 +81,7 @@ pub fn run(command: &mut Command) -> Output {
     output
 }
 
-/// What a program printed.
+/// Returns what a program printed.
 pub fn text(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }

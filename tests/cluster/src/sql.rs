@@ -1,4 +1,4 @@
-//! Short words for talking to a server: a test states what it expects, the helper reports what came instead.
+//! Short methods for queries: a test states what it expects, and the method panics with what it got instead.
 
 use postgres::{
     GenericClient, Row,
@@ -6,30 +6,30 @@ use postgres::{
     types::{FromSqlOwned, ToSql},
 };
 
-/// One value, many values, or the refusal that a statement must end in. Everything else panics with the statement.
+/// Queries that return one value, many values, or the refusal of a statement. Anything else panics with the statement.
 pub trait Sql {
-    /// Runs a statement; returns how many rows it touched.
+    /// Runs a statement and returns the number of rows that it processed.
     fn run(&mut self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> u64;
 
-    /// The rows of a query.
+    /// Returns the rows of a query.
     fn rows(&mut self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Vec<Row>;
 
-    /// Runs a statement that the server must refuse.
+    /// Runs a statement that must be refused, and returns the refusal.
     fn refused(&mut self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Refusal;
 
-    /// The first column of each row.
+    /// Returns the first column of each row.
     fn list<T: FromSqlOwned>(&mut self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Vec<T> {
         self.rows(sql, params).iter().map(|row| row.get(0)).collect()
     }
 
-    /// The only row of a query.
+    /// Returns the only row of a query.
     fn row(&mut self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Row {
         let mut rows = self.rows(sql, params);
         assert_eq!(rows.len(), 1, "rows of: {sql}");
         rows.remove(0)
     }
 
-    /// The first column of the only row.
+    /// Returns the first column of the only row.
     fn get<T: FromSqlOwned>(&mut self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> T {
         self.row(sql, params).get(0)
     }
@@ -52,31 +52,31 @@ impl<C: GenericClient> Sql for C {
     }
 }
 
-/// What the server says when it refuses a statement.
+/// The error of a refused statement.
 #[derive(Clone, Debug)]
 pub struct Refusal {
     /// The SQLSTATE.
     pub code: String,
     /// The primary message.
     pub message: String,
-    /// The DETAIL field; empty where there is none.
+    /// The DETAIL field. Empty if there is none.
     pub detail: String,
-    /// The HINT field; empty where there is none.
+    /// The HINT field. Empty if there is none.
     pub hint: String,
-    /// The CONTEXT field; empty where there is none.
+    /// The CONTEXT field. Empty if there is none.
     pub context: String,
-    /// The name of the violated constraint; empty where there is none.
+    /// The name of the violated constraint. Empty if there is none.
     pub constraint: String,
 }
 
 impl Refusal {
-    /// All the text of the refusal, to search for what must not be in it.
+    /// Returns all texts of the refusal, to search in them.
     pub fn text(&self) -> String {
         [&*self.message, &*self.detail, &*self.hint, &*self.context].join("\n")
     }
 }
 
-/// The server's refusal in an error; panics where the error is something else, such as a lost connection.
+/// Returns the refusal in an error. Panics if the error is something else, such as a lost connection.
 pub fn refusal(error: &postgres::Error) -> Refusal {
     let Some(db) = error.as_db_error() else {
         panic!("not a refusal by the server: {}", describe(error));
@@ -92,7 +92,7 @@ pub fn refusal(error: &postgres::Error) -> Refusal {
     }
 }
 
-/// An error with everything that the server said; the crate's own text is only "db error".
+/// Returns an error with all texts of the server. The crate's own text is only "db error".
 pub(crate) fn describe(error: &postgres::Error) -> String {
     match error.as_db_error() {
         Some(db) => format!(

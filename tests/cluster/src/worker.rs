@@ -1,15 +1,15 @@
-//! The extension's background processes, as `pg_stat_activity` and the log show them, and something for them to do.
+//! The extension's background processes in `pg_stat_activity` and in the log, and work for them.
 
 use crate::{Builder, Cluster, Sql, TokenAuth};
 use postgres::Client;
 
-/// The process that stays and starts the others.
+/// The backend type of the launcher.
 pub const LAUNCHER: &str = "token_auth launcher";
 
-/// A process that sweeps one database and ends.
+/// The backend type of a worker.
 pub const WORKER: &str = "token_auth worker";
 
-/// A cluster-to-be with the worker, which looks after its databases at this interval.
+/// Returns a builder for a cluster with the worker and this interval.
 pub fn swept_every(interval: &str) -> Builder {
     Cluster::builder()
         .preload("token_auth")
@@ -18,7 +18,7 @@ pub fn swept_every(interval: &str) -> Builder {
         .setting("log_min_messages", "debug1")
 }
 
-/// A database made while the server runs, and an account in it whose expired tokens may go at once.
+/// Creates a database and an account whose expired tokens are due at once.
 pub fn database_to_sweep(cluster: &Cluster, name: &str) -> (Client, i64) {
     let mut db = cluster.create_database_with_token_auth(name);
     db.own_profile("brief", r#"{"expired_retention": "0"}"#);
@@ -26,7 +26,7 @@ pub fn database_to_sweep(cluster: &Cluster, name: &str) -> (Client, i64) {
     (db, account)
 }
 
-/// The process id of the launcher, if one runs.
+/// Returns the process id of the launcher, if one runs.
 pub fn launcher(cluster: &Cluster) -> Option<i32> {
     let pids: Vec<i32> = cluster
         .connect("postgres", "postgres")
@@ -35,7 +35,7 @@ pub fn launcher(cluster: &Cluster) -> Option<i32> {
     pids.first().copied()
 }
 
-/// Whether a worker is in a database at this moment.
+/// Returns true if a worker is connected to a database.
 pub fn worker_is_in(admin: &mut impl Sql, database: &str) -> bool {
     admin.get(
         "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = $1 AND datname = $2)",
@@ -43,12 +43,12 @@ pub fn worker_is_in(admin: &mut impl Sql, database: &str) -> bool {
     )
 }
 
-/// How many workers have been started so far in a cluster of [`swept_every`].
+/// Returns the number of workers that were started in a cluster of [`swept_every`].
 pub fn workers_started(cluster: &Cluster) -> usize {
     cluster.log().lines_with(&format!("starting background worker process \"{WORKER}")).len()
 }
 
-/// Makes each deletion of a token in a database take so many seconds, by a trigger as an application may have one.
+/// Creates a trigger that makes each deletion of a token take this many seconds.
 pub fn delay_deletions(db: &mut Client, seconds: f64) {
     db.batch_execute(&format!(
         "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -1,4 +1,4 @@
-//! The ways into a cluster: sessions, psql, dump and restore.
+//! The clients of a cluster: sessions, psql, dump and restore.
 
 use super::Cluster;
 use crate::{
@@ -13,7 +13,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-/// The forms in which `pg_dump` writes a database.
+/// The formats of `pg_dump`.
 #[derive(Clone, Copy, Debug)]
 pub enum Format {
     /// `--format=custom`, read by `pg_restore`.
@@ -22,23 +22,23 @@ pub enum Format {
     Plain,
     /// A script with one INSERT a row.
     Inserts,
-    /// `--format=custom`, read by `pg_restore` with several jobs, as the README says.
+    /// `--format=custom`, read by `pg_restore` with several jobs, as documented.
     Jobs,
 }
 
 impl Cluster {
-    /// A session as `role` in `database`.
+    /// Opens a session of `role` in `database`.
     pub fn connect(&self, database: &str, role: &str) -> Client {
         self.try_connect(database, role)
             .unwrap_or_else(|error| panic!("{role} cannot connect to {database}: {}", describe(&error)))
     }
 
-    /// The same where a refusal is a possible answer.
+    /// Opens a session that may be refused.
     pub fn try_connect(&self, database: &str, role: &str) -> Result<Client, postgres::Error> {
         self.config(database, role).connect(NoTls)
     }
 
-    /// A session with settings in its startup packet, as `PGOPTIONS` has libpq send them.
+    /// Opens a session with settings in its startup packet, as libpq sends those of `PGOPTIONS`.
     pub fn try_connect_with_options(
         &self,
         database: &str,
@@ -48,7 +48,7 @@ impl Cluster {
         self.config(database, role).options(options).connect(NoTls)
     }
 
-    /// A session, and the notices and warnings that it receives.
+    /// Opens a session, and returns the notices and warnings that it receives, too.
     pub fn connect_listening(&self, database: &str, role: &str) -> (Client, Arc<Mutex<Vec<String>>>) {
         let heard = Arc::new(Mutex::new(Vec::new()));
         let listener = Arc::clone(&heard);
@@ -63,12 +63,12 @@ impl Cluster {
         (client, heard)
     }
 
-    /// An empty database.
+    /// Creates an empty database.
     pub fn create_database(&self, name: &str) {
         self.connect("postgres", "postgres").run(&format!("CREATE DATABASE \"{name}\""), &[]);
     }
 
-    /// A database with the extension in it, and a superuser's session there.
+    /// Creates a database with the extension, and opens a session of a superuser.
     pub fn create_database_with_token_auth(&self, name: &str) -> Client {
         self.programs.require_extension("token_auth");
         self.create_database(name);
@@ -77,19 +77,19 @@ impl Cluster {
         db
     }
 
-    /// Runs a script in psql, which stops at the first error; returns what psql printed.
+    /// Runs a script in psql, which stops at the first error. Returns the output.
     pub fn psql(&self, database: &str, script: &Path) -> String {
         let mut command = self.client_program("psql", database);
         command.args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--file"]).arg(script);
         text(&run(&mut command))
     }
 
-    /// Runs a script in psql, which goes on after errors; returns all that a person at the terminal would see.
+    /// Runs a script in psql, which continues after errors. Returns everything that a terminal would show.
     pub fn psql_transcript(&self, database: &str, script: &Path) -> String {
         let psql = self.client_program("psql", database);
         let mut command = Command::new("sh");
         command.args(["-c", "exec \"$0\" \"$@\" 2>&1"]).arg(psql.get_program()).args(psql.get_args());
-        // From standard input, so that an error is shown without the name of a file before it.
+        // From standard input, so that errors do not begin with the name of a file.
         command.args(["--no-psqlrc", "--quiet"]);
         let script = File::open(script).unwrap_or_else(|error| panic!("{}: {error}", script.display()));
         text(&run(without_libpq_variables(&mut command).stdin(script)))
@@ -106,7 +106,7 @@ impl Cluster {
         run(command.arg("--file").arg(file));
     }
 
-    /// Reads a dump back into a database that exists and is empty; any error panics.
+    /// Restores a dump into an empty database. Any error panics.
     pub fn restore(&self, database: &str, format: Format, file: &Path) {
         match format {
             Format::Custom => {
@@ -123,7 +123,7 @@ impl Cluster {
         }
     }
 
-    /// Reads a dump back in one transaction, over what is there.
+    /// Restores a dump in one transaction, with --clean.
     pub fn restore_clean(&self, database: &str, file: &Path) {
         let mut command = self.client_program("pg_restore", database);
         run(command.args(["--clean", "--if-exists", "--single-transaction"]).arg(file));

@@ -1,4 +1,4 @@
-//! A pgbouncer in transaction mode before a cluster: many clients take turns on one connection to the server.
+//! A pgbouncer in transaction mode: many clients share one connection to the server.
 
 use super::Cluster;
 use crate::{
@@ -17,16 +17,16 @@ use std::{
 };
 use tempfile::TempDir;
 
-/// Dropping it ends the process and removes its files.
+/// Drop ends the process and removes its files.
 pub struct Pooler {
     process: Child,
-    /// Holds the configuration, the log and the socket.
+    /// The directory of the configuration, the log and the socket.
     home: TempDir,
     database: String,
 }
 
 impl Cluster {
-    /// A pooler with one connection, as `role`, to `database`. The settings come on top of those that it needs.
+    /// Starts a pooler with one connection, as `role`, to `database`, with more settings.
     pub fn pooler(&self, database: &str, role: &str, settings: &[(&str, &str)]) -> Pooler {
         let home = TempDir::with_prefix_in("token_auth.", "/tmp").expect("a directory under /tmp");
         self.programs.give_to_server(home.path());

@@ -1,4 +1,4 @@
-//! What changers and verifiers share: the questions that are asked, what was done, and what went wrong.
+//! The state that changers and verifiers share: the probes, the counts, and the wrong answers.
 
 use super::{
     Stress,
@@ -23,19 +23,19 @@ pub struct Board {
     tally: Mutex<Tally>,
 }
 
-/// What happened.
+/// The counts.
 #[derive(Clone, Default)]
 pub struct Tally {
     /// Committed changes.
     pub changes: u64,
-    /// Those that were alone in their transactions.
+    /// Changes that were alone in their transactions.
     pub alone: BTreeMap<Kind, u64>,
     pub modes: BTreeMap<Mode, u64>,
-    /// Transactions of changers that failed as they may.
+    /// Transactions that failed with a forgiven error.
     pub forgiven: u64,
     pub verifications: BTreeMap<Way, u64>,
     pub violations: Vec<Violation>,
-    /// Who verifies answers from memory.
+    /// A session verifies from its cache.
     pub remembers: bool,
 }
 
@@ -49,7 +49,7 @@ impl Board {
         *self.hot[changer].write().expect("no thread panics with it") = probes;
     }
 
-    /// What is to be asked now.
+    /// Returns the probes to verify now.
     pub fn hot(&self) -> Vec<Arc<Probe>> {
         self.hot.iter().flat_map(|probes| probes.read().expect("no thread panics with it").clone()).collect()
     }
@@ -83,7 +83,7 @@ impl Tally {
         );
     }
 
-    /// There was as much of everything as there had to be, and each verifier verified so often.
+    /// Asserts that there was enough of everything, and that each verifier verified this often.
     pub fn assert_not_in_vain(&self, stress: &Stress, verifications: u64) {
         assert!(stress.is_enough(self), "{self}");
         assert!(self.remembers, "nothing is remembered");
@@ -92,7 +92,7 @@ impl Tally {
         }
     }
 
-    /// How many wrong answers know nothing of a change of each kind.
+    /// Returns the number of wrong answers that missed a change of each kind.
     pub fn missed(&self) -> BTreeMap<Kind, u64> {
         let mut missed = BTreeMap::new();
         for kind in self.violations.iter().flat_map(|violation| &violation.missed) {

@@ -1,4 +1,4 @@
-//! The kinds of change: how each is made in SQL, and what it makes of the world.
+//! The kinds of change: the SQL of each, and its effect on the world.
 
 use super::{
     history::Probe,
@@ -58,34 +58,34 @@ impl Kind {
         Kind::DeleteDomain,
     ];
 
-    /// Whether what comes of it is known only when it is done.
+    /// Returns true if its effect is known only after it is made.
     pub fn returns_a_row(self) -> bool {
         matches!(self, Kind::Reset | Kind::CreateToken | Kind::CreateDomain)
     }
 }
 
-/// A change to be made.
+/// A change.
 pub struct Change {
     pub kind: Kind,
     pub sql: String,
-    /// What comes of it, but for what it returns.
+    /// The world after it, without the values that it returns.
     next: World,
 }
 
-/// More tokens than these an account does not get.
+/// The most tokens of an account.
 const TOKENS: usize = 5;
 const SCOPES: [&str; 4] = ["{email:send}", "{email:read}", "{email:send,email:read}", "{*}"];
 const NAMES: [&str; 2] = ["a.example", "b.example"];
 
 impl Change {
-    /// One of this kind, where the world has something to change. `number` is of no other change.
+    /// Returns a change of this kind, if the world allows one. `number` is unique.
     pub fn of(kind: Kind, world: &World, number: usize, random: &mut Random) -> Option<Change> {
         let mut next = world.clone();
         let sql = next.change(kind, number, random)?;
         Some(Change { kind, sql, next })
     }
 
-    /// Whether somebody who asks these questions would notice. Without a look at what it returns.
+    /// Returns true if one of these questions has another answer after it, whatever it returns.
     pub fn shows<'a>(&self, world: &World, mut asked: impl Iterator<Item = &'a Probe>) -> bool {
         self.kind.returns_a_row()
             || asked.any(|probe| {
@@ -93,7 +93,7 @@ impl Change {
             })
     }
 
-    /// The world as it is after the change, which returned this.
+    /// Returns the world after the change, which returned this row.
     pub fn done(mut self, returned: &[SimpleQueryMessage]) -> World {
         let row = returned.iter().find_map(|message| match message {
             SimpleQueryMessage::Row(row) => Some(row),

@@ -1,4 +1,4 @@
-//! A session that changes one account and all that hangs on it, in transactions of every form, and asks itself meanwhile.
+//! A session that changes one account and everything that belongs to it, in transactions of every form, and verifies in between.
 
 use super::{
     DATABASE, Stress,
@@ -13,15 +13,15 @@ use crate::{Client, Sql, TokenAuth};
 use postgres::{Error, Statement};
 use std::{sync::Arc, time::Duration};
 
-/// How a transaction goes.
+/// The form of a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Mode {
-    /// One change, alone.
+    /// One change.
     Alone,
     /// Several changes.
     Several,
     RolledBack,
-    /// A change, another one that is rolled back to a savepoint, and a third.
+    /// A change, a second one that is rolled back to a savepoint, and a third.
     Savepoint,
     /// Prepared by one session and committed by another.
     Prepared,
@@ -33,7 +33,7 @@ impl Mode {
     pub const ALL: [Mode; 6] =
         [Mode::Alone, Mode::Several, Mode::RolledBack, Mode::Savepoint, Mode::Prepared, Mode::PreparedInVain];
 
-    /// What is prepared keeps its locks, and who verifies then would wait for whoever waits for those.
+    /// A prepared transaction keeps its locks, and a verifier would wait for a session that waits for them.
     pub const UNPREPARED: [Mode; 4] = [Mode::Alone, Mode::Several, Mode::RolledBack, Mode::Savepoint];
 
     fn any(random: &mut Random) -> Mode {
@@ -48,7 +48,7 @@ impl Mode {
     }
 }
 
-/// When a changer asks itself.
+/// When a changer verifies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum When {
     /// In the transaction, after a change.
@@ -57,7 +57,7 @@ enum When {
     RolledBackTo,
     /// After PREPARE TRANSACTION.
     Prepared,
-    /// After COMMIT, ROLLBACK and their like.
+    /// After COMMIT, ROLLBACK and the like.
     Ended,
 }
 
@@ -69,27 +69,27 @@ pub struct Changer<'a> {
     forgiven: &'a [&'a str],
     session: Client,
     ask: Statement,
-    /// Ends what the other one has prepared.
+    /// Ends the transaction that the other session has prepared.
     second: Client,
     second_ask: Statement,
     world: World,
-    /// Of the tokens that there are, and of the last that there were.
+    /// The probes of existing tokens, and of the last deleted ones.
     probes: Vec<Arc<Probe>>,
     random: Random,
-    /// Of the last change.
+    /// The kind of the last change.
     change: usize,
-    /// In the transaction.
+    /// The changes in the transaction.
     made: Vec<Kind>,
 }
 
-/// More changers than these there are not, so that no two use the same number.
+/// The most changers, so that no two use the same number.
 const CHANGERS: usize = 16;
 
-/// Probes of tokens that are gone.
+/// The most probes of deleted tokens.
 const DEAD: usize = 16;
 
 impl<'a> Changer<'a> {
-    /// With an account of its own.
+    /// Creates a changer and its account.
     pub fn new(number: usize, board: &'a Board, stress: &Stress<'a>) -> Self {
         let connect = || stress.change_on.connect(DATABASE, "postgres");
         let (mut session, mut second) = (connect(), connect());
@@ -137,7 +137,7 @@ impl<'a> Changer<'a> {
         changer
     }
 
-    /// Has everybody ask about tokens that nobody has asked about yet, for which that is the answer now.
+    /// Publishes probes of new tokens with their current answers.
     fn watch_new_tokens(&mut self, world: &World, answer: impl Fn(&World, &str, &Question) -> String) {
         for token in &world.tokens {
             if self.probes.iter().all(|probe| probe.secret != token.secret) {
@@ -150,7 +150,7 @@ impl<'a> Changer<'a> {
         self.board.show(self.number, self.probes.clone());
     }
 
-    /// One transaction, which may fail where that is forgiven.
+    /// Makes one transaction, which may fail with a forgiven error.
     pub fn round(&mut self) {
         let Err(error) = self.transaction() else { return };
         let code = error.as_db_error().map(|error| error.code().code());
@@ -215,12 +215,12 @@ impl<'a> Changer<'a> {
         Ok(())
     }
 
-    /// A change that somebody would notice.
+    /// Returns a change that affects an answer.
     fn pick(&mut self, world: &World) -> Change {
         loop {
             self.change += 1;
             let mut kind = self.random.one_of(self.kinds);
-            // Else there would be little to see.
+            // Otherwise few changes would have an effect.
             if world.account_paused && self.random.below(3) == 0 {
                 kind = Kind::ResumeAccount;
             } else if world.tokens.len() < 3 && self.random.below(2) == 0 {
@@ -235,13 +235,13 @@ impl<'a> Changer<'a> {
         }
     }
 
-    /// Changes something in the transaction that is open, and asks about it.
+    /// Makes a change in the open transaction, and verifies.
     fn make_and_ask(&mut self, before: &World, change: Change) -> Result<World, Error> {
         let kind = change.kind;
         let next = self.make(change)?;
         if kind == Kind::CreateToken || kind == Kind::Reset {
             self.watch_new_tokens(&next, |_, _, _| NOT_FOUND.to_owned());
-            // So that it is asked about before it is there for everybody.
+            // The new token is verified before other sessions can see it.
             if self.random.below(4) == 0 {
                 std::thread::sleep(Duration::from_millis(2));
             }
@@ -267,7 +267,7 @@ impl<'a> Changer<'a> {
         let begin = |probe: &&Arc<Probe>| probe.begin(next.answer(&probe.secret, &probe.question), kind);
         let begun: Vec<Arc<Probe>> = self.probes.iter().filter(begin).cloned().collect();
         if let Err(error) = commit(self) {
-            // One that never came to be, and one like the one before.
+            // A version that never existed, and one like the one before.
             for probe in begun {
                 probe.begin(self.world.answer(&probe.secret, &probe.question), kind);
                 probe.commit();
@@ -287,7 +287,7 @@ impl<'a> Changer<'a> {
         Ok(())
     }
 
-    /// Some of the tokens that are gone are asked about for a while.
+    /// Keeps probes of some deleted tokens for a while.
     fn forget_the_dead(&mut self) {
         let world = &self.world;
         let lives = |probe: &Arc<Probe>| world.tokens.iter().any(|token| token.secret == probe.secret);
@@ -303,7 +303,7 @@ impl<'a> Changer<'a> {
         }
     }
 
-    /// Asks in its own sessions what differs from another world, and something besides.
+    /// Verifies in its own sessions what differs from another world, and one more question.
     fn ask_some(&mut self, world: &World, other: &World, when: When) -> Result<(), Error> {
         let differs = |probe: &Arc<Probe>| {
             world.answer(&probe.secret, &probe.question) != other.answer(&probe.secret, &probe.question)

@@ -1,7 +1,7 @@
-//! What a question must be answered, version after version, and who may hear which.
+//! The versions of the answer to a question, and which of them a session may get.
 //!
-//! A change raises `begun` before its COMMIT is sent and `committed` after it has returned. Whoever asks reads `committed`
-//! before the question is sent and `begun` after the answer is there: only the versions from the one to the other are right.
+//! A change raises `begun` before its COMMIT is sent and `committed` after it has returned. A verifier reads `committed`
+//! before it sends the question, and `begun` after the answer arrived: only the versions in between are right.
 
 use super::change::Kind;
 use crate::digest_hex;
@@ -10,14 +10,14 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering::SeqCst},
 };
 
-/// What is asked about a token.
+/// A question about a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Question {
     pub scope: Option<&'static str>,
     pub domain: Option<&'static str>,
 }
 
-/// A token's secret, a question about it, and what that was answered when.
+/// A token's secret, a question about it, and the versions of its answer.
 pub struct Probe {
     pub secret: String,
     pub digest: String,
@@ -29,24 +29,24 @@ pub struct Probe {
 
 struct Version {
     answer: String,
-    /// What made it of the one before.
+    /// The change that led to it.
     change: Option<Kind>,
 }
 
-/// The oldest version that an answer to a question asked now may be of.
+/// The oldest version that is a right answer to a question that is asked now.
 #[derive(Clone, Copy)]
 pub struct Asked(usize);
 
-/// An answer that nobody should have heard.
+/// A wrong answer.
 #[derive(Clone, Debug)]
 pub struct Violation {
-    /// The changes that it knows nothing of; none where the answer was never right.
+    /// The changes that it missed. None if it was never right.
     pub missed: Vec<Kind>,
     pub report: String,
 }
 
 impl Probe {
-    /// A probe whose first version is this answer.
+    /// Returns a probe whose first version is this answer.
     pub fn new(secret: &str, question: Question, answer: String) -> Probe {
         Probe {
             secret: secret.to_owned(),
@@ -58,7 +58,7 @@ impl Probe {
         }
     }
 
-    /// To be called before COMMIT is sent. Whether the change is one of this answer.
+    /// Must be called before COMMIT is sent. Returns true if the change affects this answer.
     pub fn begin(&self, answer: String, change: Kind) -> bool {
         let mut versions = self.versions.write().expect("no thread panics with it");
         if versions.last().is_some_and(|last| last.answer == answer) {
@@ -69,17 +69,17 @@ impl Probe {
         true
     }
 
-    /// To be called after COMMIT has returned.
+    /// Must be called after COMMIT has returned.
     pub fn commit(&self) {
         self.committed.store(self.begun.load(SeqCst), SeqCst);
     }
 
-    /// To be called before the question is sent.
+    /// Must be called before the question is sent.
     pub fn asked(&self) -> Asked {
         Asked(self.committed.load(SeqCst))
     }
 
-    /// To be called after the answer is there.
+    /// Must be called after the answer arrived.
     pub fn judge(&self, who: &str, asked: Asked, answer: &str) -> Option<Violation> {
         let newest = self.begun.load(SeqCst);
         let versions = self.versions.read().expect("no thread panics with it");

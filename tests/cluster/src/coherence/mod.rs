@@ -1,5 +1,5 @@
-//! Sessions that change tokens and whatever an answer about them depends on, and sessions that verify meanwhile: nobody is
-//! told what was true before a change whose COMMIT had returned when the question was asked.
+//! A stress test of the caches: sessions that change everything that a verification depends on, and sessions that verify. No answer
+//! may be from before a change whose COMMIT had returned when the question was asked.
 
 mod board;
 pub mod change;
@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 pub const DATABASE: &str = "app";
 
-/// Who changes and who verifies, and how much of it there must be.
+/// The sessions, and how much of everything there must be.
 pub struct Stress<'a> {
     pub change_on: &'a Cluster,
     pub verify_on: &'a Cluster,
@@ -29,26 +29,26 @@ pub struct Stress<'a> {
     pub verifiers: &'a [Way],
     pub kinds: &'a [Kind],
     pub modes: &'a [Mode],
-    /// With which errors a change may fail, by SQLSTATE.
+    /// The SQLSTATEs with which a change may fail.
     pub forgiven: &'a [&'a str],
     /// Committed changes.
     pub changes: u64,
-    /// Of each kind, alone in its transaction.
+    /// Changes of each kind that are alone in their transactions.
     pub alone: u64,
     /// Transactions of each mode.
     pub each_mode: u64,
 }
 
-/// A stress that does not get there is one that has come to a standstill.
+/// After this time the stress test has come to a standstill.
 const AT_MOST: Duration = seconds(120);
 
 impl Stress<'_> {
-    /// Runs until there was as much of everything as there must be.
+    /// Runs until there was enough of everything.
     pub fn run(&self) -> Tally {
         self.run_while(|| false)
     }
 
-    /// The same, and until something else is no longer the case.
+    /// Runs until there was enough of everything and `goes_on` returns false.
     pub fn run_while(&self, mut goes_on: impl FnMut() -> bool) -> Tally {
         let board = Board::for_changers(self.changers);
         let changers: Vec<Changer> = (0..self.changers).map(|number| Changer::new(number, &board, self)).collect();
@@ -94,7 +94,7 @@ impl Stress<'_> {
         })
     }
 
-    /// Whether a session answers without a look at the index that leads to a token what it has answered before.
+    /// Returns true if a session repeats a verification without a scan of the index on digests.
     fn remembers(&self, board: &Board) -> bool {
         let mut session = self.verify_on.connect(DATABASE, "verifier");
         let scans = "pg_stat_get_xact_numscans('token_auth.token_digest_excl'::regclass)";
@@ -114,7 +114,7 @@ impl Stress<'_> {
     }
 }
 
-/// Whatever ends a thread, ends them all.
+/// Ends all threads when one ends.
 struct EndsWithScope<'a>(&'a Board);
 
 impl Drop for EndsWithScope<'_> {

@@ -1,6 +1,6 @@
-//! Numbers that differ from changer to changer, and are the same in every run.
+//! Pseudorandom numbers that differ between changers and are the same in every run.
 
-/// xorshift64*: good enough to be in each other's way.
+/// xorshift64*
 pub struct Random(pub u64);
 
 impl Random {
@@ -11,7 +11,7 @@ impl Random {
         ((self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 1) % limit as u64) as usize
     }
 
-    /// The place of one of those that are fit, if any is.
+    /// Returns the index of an item that fits, if there is one.
     pub fn place<T>(&mut self, among: &[T], fit: impl Fn(&T) -> bool) -> Option<usize> {
         let places: Vec<usize> = (0..among.len()).filter(|place| fit(&among[*place])).collect();
         (!places.is_empty()).then(|| places[self.below(places.len())])

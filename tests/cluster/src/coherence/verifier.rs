@@ -1,4 +1,4 @@
-//! Sessions that do nothing but verify, as roles that may do nothing else.
+//! Sessions that only verify, as roles that may do nothing else.
 
 use super::{
     board::Board,
@@ -7,16 +7,16 @@ use super::{
 use crate::{Client, Cluster, Sql};
 use std::sync::Arc;
 
-/// How a verifier goes about it.
+/// The way of a verifier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Way {
     /// One question, one statement, one transaction.
     Plain,
-    /// By `verify_token_digest`.
+    /// With `verify_token_digest`.
     Digest,
     /// Several questions in a statement.
     Batch,
-    /// Many questions in a transaction whose snapshot stands still.
+    /// Many questions in a transaction that uses one snapshot.
     OldSnapshot,
     /// In a transaction that has written something, and rolls some of it back.
     Writing,
@@ -30,7 +30,7 @@ const BATCH: &str = "SELECT v::text
     FROM unnest($1::text[], $2::text[], $3::text[]) AS asked (secret, scope, domain),
          LATERAL token_auth.verify_token(secret, scope, domain) v";
 
-/// What verifiers need, on the server that is written to.
+/// Creates what verifiers need, on the primary.
 pub fn prepare_for_verifiers(superuser: &mut Client) {
     superuser
         .batch_execute(
@@ -49,7 +49,7 @@ impl Way {
         cluster.connect(database, if self == Way::Digest { "digest_verifier" } else { "verifier" })
     }
 
-    /// Verifies until all has ended.
+    /// Verifies until the test ends.
     pub fn run(self, mut session: Client, board: &Board) {
         let by_secret = if self == Way::Digest { BY_DIGEST } else { BY_SECRET };
         let by_secret = session.prepare(by_secret).expect(by_secret);

@@ -1,14 +1,14 @@
-//! What is in the tables of one account, and what a verification must answer for it: the rules once more, written plainly.
+//! The contents of the tables of one account, and the expected verifications: the rules in a second, simple form.
 
 use super::history::Question;
 use std::collections::BTreeMap;
 
-/// An account of a changer's own, with all that hangs on it.
+/// The account of a changer, with everything that belongs to it.
 #[derive(Clone)]
 pub struct World {
     pub account: i64,
     pub account_paused: bool,
-    /// Two profiles of its own; the account follows the one or the other.
+    /// Two profiles, one of which is the account's.
     pub profiles: [Profile; 2],
     pub profile: usize,
     pub domains: Vec<Domain>,
@@ -35,17 +35,17 @@ pub struct Token {
     pub name: String,
     pub metadata: String,
     pub paused: bool,
-    /// As PostgreSQL prints it.
+    /// In PostgreSQL's text form.
     pub expires_at: Option<String>,
     pub expired: bool,
     /// It was reset.
     pub replaced: bool,
     pub home: Option<i64>,
-    /// By domain; none is every domain.
+    /// By domain. `None` is every domain.
     pub access: BTreeMap<Option<i64>, &'static str>,
 }
 
-/// What is asked about each token. The domains of an account have these names, unless they were renamed.
+/// The questions about each token. The domains of an account have these names, unless they were renamed.
 pub const QUESTIONS: [Question; 4] = [
     Question { scope: Some("email:send"), domain: Some("a.example") },
     Question { scope: None, domain: None },
@@ -57,7 +57,7 @@ pub const QUESTIONS: [Question; 4] = [
 pub const NOT_FOUND: &str = "(f,not_found,,,,,,)";
 
 impl World {
-    /// The answer as PostgreSQL prints a row of type `verification`.
+    /// Returns the expected verification in PostgreSQL's text form.
     pub fn answer(&self, secret: &str, question: &Question) -> String {
         let Some(token) = self.tokens.iter().find(|token| token.secret == secret) else {
             return NOT_FOUND.to_owned();
@@ -78,7 +78,7 @@ impl World {
         format!("({})", fields.join(","))
     }
 
-    /// `domain` is the id of the domain asked about, none inside where it is not usable, and none where none was named.
+    /// `domain` is the domain of the question: `None` without one, and `Some(None)` if it cannot be used.
     fn code(&self, token: &Token, scope: Option<&str>, domain: Option<Option<i64>>) -> &'static str {
         if token.paused || self.account_paused {
             return "paused";
@@ -107,7 +107,7 @@ impl World {
     }
 }
 
-/// A field of a row, printed. Nothing here has quotes in it.
+/// Returns a field of a row in text form. No field contains quotes.
 fn quoted(field: &str) -> String {
     if field.contains(' ') { format!("\"{field}\"") } else { field.to_owned() }
 }

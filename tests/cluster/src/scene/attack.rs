@@ -1,9 +1,9 @@
-//! A cluster with roles that would have more rights than they got, and a record of what their code ran as.
+//! A cluster with roles that try to get more privileges, and a record of the roles that their code ran as.
 
 use crate::{Builder, Client, Cluster, NewDomain, NewToken, Sql, TokenAuth, seconds, wait_until};
 use std::collections::BTreeSet;
 
-/// What belongs to whom, for [`AttackScene::attack_table`].
+/// The table, the columns and the key of each attack table, for [`AttackScene::attack_table`].
 pub const TARGETS: [(&str, &str, &str); 8] = [
     ("token", "token_id bigint", "id"),
     ("token", "account_id bigint, token_id bigint", "account_id, id"),
@@ -15,7 +15,7 @@ pub const TARGETS: [(&str, &str, &str); 8] = [
     ("profile", "profile text", "name"),
 ];
 
-/// What an attacker's code tries wherever it runs. Each is recorded where it succeeds.
+/// The statements that the attacker's code tries wherever it runs. A success is recorded.
 const ATTEMPTS: [&str; 9] = [
     "CREATE ROLE evil SUPERUSER",
     "ALTER ROLE mallory SUPERUSER",
@@ -28,7 +28,7 @@ const ATTEMPTS: [&str; 9] = [
     "COPY (SELECT 1) TO PROGRAM 'true'",
 ];
 
-/// These may succeed; what comes of them must not run as anybody else either.
+/// These may succeed. Code that they set off must not run as another role either.
 const PREPARATIONS: [&str; 4] = [
     "RESET ROLE",
     "RESET SESSION AUTHORIZATION",
@@ -38,13 +38,12 @@ const PREPARATIONS: [&str; 4] = [
 
 pub struct AttackScene {
     pub cluster: Cluster,
-    /// A superuser's session.
+    /// A session of a superuser.
     pub db: Client,
 }
 
 impl AttackScene {
-    /// `caller` has every grant of the README's roles, and those that the README leaves to superusers. `mallory` may refer to
-    /// our tables. Both can log in.
+    /// Starts the cluster. `caller` has EXECUTE on every function. `mallory` may declare foreign keys to the tables. Both can log in.
     pub fn start(builder: Builder) -> AttackScene {
         let cluster = builder.sealing_keys(&"5".repeat(64)).start();
         let mut db = cluster.create_database_with_token_auth("app");
@@ -111,13 +110,13 @@ impl AttackScene {
         self.cluster.connect("app", "caller")
     }
 
-    /// Leaves out what mallory's code would try, for where that would change what is asked about.
+    /// Removes attempts that would change the result of a test.
     pub fn without(&mut self, attempts: &str) {
         self.db.run("DELETE FROM spy.attempt WHERE sql LIKE '%' || $1 || '%'", &[&attempts]);
     }
 
-    /// A table of mallory's that refers to one of ours, with a trigger of every kind on it, a default, a rule, a policy, an
-    /// expression index and a CHECK constraint of his.
+    /// Creates a table of mallory that refers to a table of the extension, with a trigger of every kind, a default, a rule, a policy and
+    /// a CHECK constraint.
     pub fn attack_table(&mut self, name: &str, columns: &str, target: &str, keys: &str, action: &str) {
         let names: Vec<&str> = columns.split(", ").filter_map(|column| column.split(' ').next()).collect();
         let names = names.join(", ");
@@ -147,8 +146,8 @@ impl AttackScene {
         ));
     }
 
-    /// Puts a row for each row of ours into a table of mallory's, which had others; nothing of what that sets off is recorded.
-    /// He does it himself: a superuser who writes to his tables runs his code.
+    /// Inserts a row for each row of the extension's table, and deletes the earlier ones. Mallory does it, because a superuser who writes
+    /// to the table would run his code. Nothing of it is recorded.
     pub fn fill(&mut self, name: &str, target: &str, keys: &str) {
         let columns: String = self.db.get(
             "SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute
@@ -167,17 +166,17 @@ impl AttackScene {
         self.db.run("TRUNCATE spy.seen", &[]);
     }
 
-    /// As whom code of mallory's ran since the last [`AttackScene::forget`].
+    /// Returns the roles that mallory's code ran as since the last [`AttackScene::forget`].
     pub fn ran_as(&mut self) -> BTreeSet<String> {
         self.db.list("SELECT DISTINCT who FROM spy.seen", &[]).into_iter().collect()
     }
 
-    /// What of mallory's ran.
+    /// Returns the kinds of mallory's code that ran.
     pub fn kinds(&mut self) -> BTreeSet<String> {
         self.db.list("SELECT DISTINCT regexp_replace(what, ' on .*', '') FROM spy.seen", &[]).into_iter().collect()
     }
 
-    /// Nothing ran as anybody but these, nothing was gained, and nobody has become more than he was.
+    /// Asserts that mallory's code ran only as the allowed roles, that no attempt succeeded, and that no role has gained an attribute.
     pub fn check(&mut self, allowed: &[&str], when: &str) {
         let others: Vec<String> = self.db.list(
             "SELECT DISTINCT who || ' (' || what || ')' FROM spy.seen WHERE who <> ALL ($1) ORDER BY 1",
@@ -198,7 +197,7 @@ impl AttackScene {
         assert_eq!(superusers, ["postgres"], "{when}");
     }
 
-    /// An account with a domain, a token of it and one for every domain.
+    /// Creates an account with a domain, its token, and a token for every domain.
     pub fn victim(&mut self, name: &str) -> Victim {
         let account = self.db.account_under(name, "brief");
         let domain = self.db.domain(account, &format!("{name}.example"));
@@ -206,7 +205,7 @@ impl AttackScene {
         Victim { account, domain, token }
     }
 
-    /// Waits until the worker has removed what expires.
+    /// Waits until the worker has removed every token with an expiry.
     pub fn wait_for_sweep(&mut self, what: &str) {
         wait_until(what, seconds(30), || {
             self.db.get::<i64>("SELECT count(*) FROM token_auth.token WHERE expires_at IS NOT NULL", &[]) == 0

@@ -1,4 +1,4 @@
-//! An account whose tokens call functions, and what they are answered.
+//! An account whose tokens call functions, and the results of the calls.
 
 use crate::{Client, Cluster, NewToken, Refusal, Sql, TokenAuth, readme, refusal, seconds, shared, wait_until};
 use postgres::Transaction;
@@ -7,19 +7,19 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-/// An account under a profile, both of its own. `alice` is its administrator.
+/// An account with a profile of its own. `alice` is its administrator.
 pub struct PermissionScene {
     pub account: i64,
-    /// The name of the account, and of its profile.
+    /// The name of the account and of its profile.
     pub name: String,
-    /// May do everything, also where only administrators may.
+    /// A session of a superuser, whose actor is `alice`.
     pub superuser: Client,
-    /// The last scene that has it stops it.
+    /// The last scene stops it.
     cluster: Arc<Cluster>,
 }
 
 impl PermissionScene {
-    /// The profile is `default` but for these columns, written as a JSON object.
+    /// Creates the account. Its profile is `default` with these columns, a JSON object.
     pub fn under(profile: &str) -> PermissionScene {
         static NUMBER: AtomicUsize = AtomicUsize::new(1);
         static CLUSTER: Mutex<Weak<Cluster>> = Mutex::new(Weak::new());
@@ -33,12 +33,12 @@ impl PermissionScene {
         PermissionScene { account, name, superuser, cluster }
     }
 
-    /// The same, and the notices and warnings that it receives.
+    /// Opens a session, and returns the notices and warnings that it receives, too.
     pub fn listening_session(&self, role: &str) -> (Client, Arc<Mutex<Vec<String>>>) {
         self.cluster.connect_listening(DATABASE, role)
     }
 
-    /// A session of `alice` or `bob`, who may call every function, of `holder`, who may only authenticate, or of `nobody`.
+    /// Opens a session of `alice` or `bob`, who may call every function, of `holder`, who may only authenticate, or of `nobody`.
     pub fn session(&self, role: &str) -> Client {
         self.cluster.connect(DATABASE, role)
     }
@@ -85,7 +85,7 @@ impl PermissionScene {
     }
 }
 
-/// A transaction that acts as a token.
+/// Returns a transaction that is authenticated as a token.
 pub fn authenticated_as<'a>(token: &NewToken, session: &'a mut Client) -> Transaction<'a> {
     let mut work = session.transaction().expect("a transaction begins");
     let code: String = work.get("SELECT code FROM token_auth.authenticate($1)", &[&token.secret]);
@@ -93,7 +93,7 @@ pub fn authenticated_as<'a>(token: &NewToken, session: &'a mut Client) -> Transa
     work
 }
 
-/// Why a call is refused, if it is. It is undone, and the transaction can go on.
+/// Returns the refusal of a call, if it is refused. The call is rolled back, and the transaction can continue.
 pub fn refusal_of(call: &str, work: &mut Transaction) -> Option<Refusal> {
     let mut attempt = work.transaction().expect("a savepoint");
     attempt.query(&format!("SELECT token_auth.{call}"), &[]).err().map(|error| refusal(&error))

@@ -1,4 +1,4 @@
-//! A product that a preset reproduces: an account of its own under that profile, and the roles that have to do with it.
+//! A product that a preset reproduces: an account under that profile, and sessions of the documented roles.
 
 use crate::{Cluster, NewToken, Refusal, Sql, TokenAuth, random_part, readme, shared};
 use postgres::{Client, Transaction, types::ToSql};
@@ -11,11 +11,11 @@ use std::sync::{
 pub struct Product {
     /// The preset.
     pub profile: &'static str,
-    /// An account that no other test knows, and that has nothing yet.
+    /// A new account of this test.
     pub account: i64,
-    /// Its name.
+    /// The name of the account.
     pub account_name: String,
-    /// For what no function can do: to let time pass, and to look at what is stored.
+    /// A session of a superuser, to let time pass and to read what is stored.
     pub superuser: Client,
     /// May call the management functions and read the lists.
     pub manager: Client,
@@ -23,14 +23,14 @@ pub struct Product {
     pub verifier: Client,
     /// May call `reveal_token`.
     pub revealer: Client,
-    /// May do what a manager and a revealer may, and act as the token that comes with a request.
+    /// Has the privileges of a manager and a revealer, and may authenticate.
     pub backend: Client,
-    /// The last test that has it stops it.
+    /// The last test stops it.
     cluster: Arc<Cluster>,
 }
 
 impl Product {
-    /// A new account under a preset.
+    /// Creates an account under a preset.
     pub fn under(profile: &'static str) -> Product {
         static ACCOUNTS: AtomicUsize = AtomicUsize::new(1);
         static CLUSTER: Mutex<Weak<Cluster>> = Mutex::new(Weak::new());
@@ -50,27 +50,27 @@ impl Product {
         }
     }
 
-    /// One more session as `manager`, `verifier`, `revealer` or `backend`.
+    /// Opens one more session of `manager`, `verifier`, `revealer` or `backend`.
     pub fn session(&self, role: &str) -> Client {
         self.cluster.connect(DATABASE, role)
     }
 
-    /// A new domain; the token that it may bring is nobody's concern.
+    /// Creates a domain. Its token, if any, is not returned.
     pub fn domain(&mut self, name: &str) -> i64 {
         self.manager.get("SELECT domain_id FROM token_auth.create_domain($1, $2)", &[&self.account, &name])
     }
 
-    /// A new token for one domain.
+    /// Creates a token for one domain.
     pub fn token(&mut self, name: &str, scopes: &[&str], domain: &str) -> NewToken {
         self.manager.token(self.account, name, scopes, domain)
     }
 
-    /// A new token for every domain of the account.
+    /// Creates a token for every domain of the account.
     pub fn account_token(&mut self, name: &str, scopes: &[&str]) -> NewToken {
         self.manager.account_token(self.account, name, scopes)
     }
 
-    /// What a verification of a token answers: its code.
+    /// Returns the code of a verification.
     pub fn code<'a>(
         &mut self,
         token: &NewToken,
@@ -80,7 +80,7 @@ impl Product {
         code(&mut self.verifier, token, scope, domain)
     }
 
-    /// Does something in a transaction that acts as a token, and commits.
+    /// Works in a transaction that is authenticated as a token, and commits.
     pub fn act_as<T>(&mut self, token: &NewToken, work: impl FnOnce(&mut Transaction) -> T) -> T {
         let mut transaction = authenticated(&mut self.backend, token);
         let outcome = work(&mut transaction);
@@ -88,19 +88,18 @@ impl Product {
         outcome
     }
 
-    /// What a statement is refused with in a transaction that acts as a token.
+    /// Returns the refusal of a statement in a transaction that is authenticated as a token.
     pub fn refused_as(&mut self, token: &NewToken, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Refusal {
         authenticated(&mut self.backend, token).refused(sql, params)
     }
 
-    /// How many tokens the account has.
+    /// Returns the number of tokens of the account.
     pub fn tokens(&mut self) -> i64 {
         self.manager.get("SELECT count(*) FROM token_auth.tokens WHERE account_id = $1", &[&self.account])
     }
 
-    /// What stops a token counts for everybody once it has committed, and for nobody before: neither a snapshot that
-    /// stands still nor a transaction that acts as the token already outlives it. `stop` takes the token's id; `told` is
-    /// the code from then on.
+    /// Asserts that a statement stops a token for every session when it has committed, and for none before: an old snapshot and a
+    /// transaction that is already authenticated see it, too. `stop` takes the token's id. `told` is the code from then on.
     pub fn assert_stops_at_once(&mut self, token: &NewToken, may: (&str, &str), stop: &str, told: &str) {
         let (scope, domain) = may;
         let mut verifiers = [self.session("verifier"), self.session("verifier")];
@@ -128,7 +127,7 @@ impl Product {
         assert_eq!((&*refusal.code, refusal.message), ("42501", says));
     }
 
-    /// A refusal says that it is this rule of the preset that forbids it, and what to do instead.
+    /// Asserts that a refusal names this rule of the preset, and has a hint.
     pub fn assert_forbidden_by(&self, rule: &str, refusal: &Refusal) {
         let Refusal { code, message, hint, .. } = refusal;
         assert_eq!(code, "42501", "{refusal:?}");
@@ -137,7 +136,7 @@ impl Product {
         assert!(!hint.is_empty(), "{refusal:?}");
     }
 
-    /// Nobody is told the secret of a token any more, by no list and no function, and there is no copy to tell it from.
+    /// Asserts that no list and no function returns the secret of a token, and that there is no sealed copy.
     pub fn assert_was_shown_once(&mut self, token: &NewToken) {
         let needle = random_part(&token.secret);
         for role in ["manager", "verifier", "revealer", "backend"] {
@@ -176,7 +175,7 @@ impl Product {
     }
 }
 
-/// What a verification of a token answers in a session: its code.
+/// Returns the code of a verification in a session.
 pub fn code<'a>(
     session: &mut impl Sql,
     token: &NewToken,
@@ -186,7 +185,7 @@ pub fn code<'a>(
     session.verify(&token.secret, scope.into(), domain.into()).code
 }
 
-/// A transaction that acts as a token.
+/// Returns a transaction that is authenticated as a token.
 fn authenticated<'a>(session: &'a mut Client, token: &NewToken) -> Transaction<'a> {
     let mut transaction = session.transaction().expect("a transaction begins");
     let code: String = transaction.get("SELECT code FROM token_auth.authenticate($1)", &[&token.secret]);
@@ -196,7 +195,7 @@ fn authenticated<'a>(session: &'a mut Client, token: &NewToken) -> Transaction<'
 
 const DATABASE: &str = "app";
 
-/// Those whose result is a text or has a secret in it.
+/// The functions that return a text or a secret.
 const FUNCTIONS_THAT_TELL_SECRETS: &str = "
     SELECT proname::text FROM pg_proc
     WHERE pronamespace = 'token_auth'::regnamespace AND has_function_privilege(oid, 'EXECUTE')
@@ -215,7 +214,7 @@ fn start_cluster() -> Cluster {
     let cluster = Cluster::builder()
         .preload("token_auth")
         .setting("token_auth.sweep_interval", "1s")
-        // Some for each test that runs at the same time.
+        // Enough for all tests that run at the same time.
         .setting("max_connections", "200")
         .sealing_keys(&format!("{}\n", "5ea1".repeat(16)))
         .start();

@@ -1,9 +1,9 @@
-//! A cluster that logs as much as it can, with the roles of the README, an account, and somebody who watches for leaks.
+//! A cluster that logs as much as possible, with the documented roles, an account, and a watch for leaks.
 
 use crate::{Builder, Cluster, NewToken, Sql, TokenAuth, Watch, digest_hex};
 use postgres::Client;
 
-/// As much logging as can be had without the values of parameters.
+/// Returns a builder with as much logging as possible without the values of parameters.
 pub fn talkative() -> Builder {
     Cluster::builder()
         .preload("pg_stat_statements")
@@ -16,11 +16,11 @@ pub fn talkative() -> Builder {
         .environment("RUST_BACKTRACE", "1")
 }
 
-/// A database with the roles of the README and an account in it.
+/// A database with the documented roles and an account.
 pub struct Stage {
-    /// The cluster; its database is `app`.
+    /// The cluster. Its database is `app`.
     pub cluster: Cluster,
-    /// May do everything, by plain DML too.
+    /// A session of a superuser.
     pub superuser: Client,
     /// May call the management functions and read the lists.
     pub manager: Client,
@@ -28,14 +28,14 @@ pub struct Stage {
     pub verifier: Client,
     /// An account with the domains `mail.example` and `spare.example`, each with its own token.
     pub account: i64,
-    /// One more token, of `mail.example`.
+    /// One more token, whose home is `mail.example`.
     pub token: NewToken,
-    /// Watches for the secrets and digests of all these.
+    /// The watch for the secrets and digests of all of these.
     pub watch: Watch,
 }
 
 impl Stage {
-    /// Builds it all on a cluster that is about to start.
+    /// Starts the cluster and creates everything.
     pub fn start(builder: Builder) -> Stage {
         let cluster = builder.start();
         let mut superuser = cluster.create_database_with_token_auth("app");
@@ -60,7 +60,7 @@ impl Stage {
         Stage { cluster, superuser, manager, verifier, account, token, watch }
     }
 
-    /// Sessions, the log and the statistics say nothing of what is watched for.
+    /// Asserts that errors, the log and the statistics contain none of the watched texts.
     pub fn assert_no_leaks(&mut self) {
         self.watch.assert_sessions_heard_nothing();
         self.watch.assert_log_says_nothing(&self.cluster);
@@ -68,11 +68,11 @@ impl Stage {
     }
 }
 
-/// The roles of README.md, and somebody who logs in as each.
+/// Creates the documented roles, and a login role for each.
 fn grant_roles(superuser: &mut Client) {
     superuser.batch_execute(&crate::readme::grants()).expect("the GRANTs of docs/privileges.md");
     superuser.run("CREATE ROLE manager LOGIN IN ROLE token_manager", &[]);
     superuser.run("CREATE ROLE verifier LOGIN IN ROLE token_verifier", &[]);
-    // Not of README.md: the worker's job by hand is a part of the whole life.
+    // Not documented for managers: the tests sweep by hand.
     superuser.run("GRANT EXECUTE ON FUNCTION token_auth.sweep TO manager", &[]);
 }

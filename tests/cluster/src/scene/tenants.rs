@@ -1,4 +1,4 @@
-//! Two tenants whose messages a policy keeps apart, and a role that would like to read both.
+//! Two tenants whose messages a policy separates, and a role that tries to read both.
 
 use crate::{Client, Cluster, NewToken, Sql, TokenAuth, shared};
 use std::sync::{
@@ -6,16 +6,16 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-/// What each test has for itself, in a cluster that the tests of a process share.
+/// The objects of one test, in a cluster that the tests of a process share.
 pub struct Tenants {
     pub superuser: Client,
-    /// May authenticate and read messages, and create functions; nothing else.
+    /// A role that may authenticate, read messages and create functions, and nothing else.
     pub role: String,
-    /// A table with [`MESSAGES`] rows of each tenant and a policy that asks [`POLICY`].
+    /// A table with [`MESSAGES`] rows of each tenant and the policy [`POLICY`].
     pub messages: String,
     pub ours: NewToken,
     pub theirs: NewToken,
-    /// The last test that has it stops it.
+    /// The last test stops it.
     pub cluster: Arc<Cluster>,
 }
 
@@ -24,13 +24,13 @@ pub const DATABASE: &str = "app";
 pub const HOLDERS: &str = "token_holder";
 /// The role whose members may set the parameter, which is not enough.
 pub const SETTERS: &str = "identity_setter";
-/// How many messages each tenant has.
+/// The number of messages of each tenant.
 pub const MESSAGES: i64 = 500;
-/// The first policy of the table. `allowed_domains` asks the same, and so does `current_account_id`.
+/// The first policy of the table. `allowed_domains` and `current_account_id` give the same rows.
 pub const POLICY: &str = "token_auth.allows('email:read', domain)";
 
 impl Tenants {
-    /// In the cluster of this process, which preloads this library, or none where it is empty.
+    /// Creates the tenants in a cluster that preloads this library, or none if it is empty.
     pub fn preloading(library: &str) -> Tenants {
         static NUMBER: AtomicUsize = AtomicUsize::new(1);
         static PRELOADING: Mutex<Weak<Cluster>> = Mutex::new(Weak::new());
@@ -63,12 +63,12 @@ impl Tenants {
         Tenants { superuser, role, messages, ours, theirs, cluster }
     }
 
-    /// A session of the role.
+    /// Opens a session of the role.
     pub fn session(&self) -> Client {
         self.cluster.connect(DATABASE, &self.role)
     }
 
-    /// That a session acts as nobody, whichever way it is asked.
+    /// Asserts that a session is not authenticated, by every function and policy.
     pub fn assert_nobody(&self, session: &mut impl Sql, why: &str) {
         let answers = session.row(
             &format!(
@@ -87,13 +87,13 @@ impl Tenants {
     }
 }
 
-/// Has the transaction of a session act as a token.
+/// Authenticates the transaction of a session as a token.
 pub fn authenticate(session: &mut impl Sql, token: &NewToken) {
     assert_eq!(session.get::<String>("SELECT code FROM token_auth.authenticate($1)", &[&token.secret]), "ok");
     assert_eq!(who(session), Some(token.id));
 }
 
-/// As which token a session acts.
+/// Returns the session token.
 pub fn who(session: &mut impl Sql) -> Option<i64> {
     session.get("SELECT token_auth.current_token_id()", &[])
 }

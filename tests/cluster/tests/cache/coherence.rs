@@ -14,9 +14,9 @@ fn no_change_is_ever_missed() {
     tally.assert_not_in_vain(&stress, 5_000);
 }
 
-/// The test of the test: with one announcement less it finds what is missing.
+/// The test of the test: with one trigger removed it finds the missed changes.
 #[test]
-fn a_change_that_is_not_announced_is_missed() {
+fn a_change_without_its_trigger_is_missed() {
     let cluster = start();
     let mut superuser = cluster.connect(DATABASE, "postgres");
     let functions: Vec<String> = superuser.list(
@@ -43,7 +43,7 @@ fn a_change_that_is_not_announced_is_missed() {
         }
     }
     assert_eq!(functions.len(), 3, "{functions:?}");
-    // And with all of them again it finds nothing.
+    // With all triggers it finds none.
     Stress { changes: 500, ..stress(&cluster, &Kind::ALL) }.run().assert_never_stale();
 }
 

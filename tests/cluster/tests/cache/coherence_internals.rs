@@ -1,15 +1,15 @@
-//! No verification is stale, whatever happens underneath: lost messages, parallel workers, old snapshots, locks.
+//! No verification is stale despite lost messages, parallel workers, old snapshots and locks.
 
 use cluster::scene::{AccessChange, CHANGES, CacheScene};
 use cluster::{Client, Sql, TokenAuth, flood, seconds, wait_until};
 
 #[test]
-fn messages_that_were_lost_are_made_up_for() {
+fn lost_messages_are_compensated() {
     let mut scene = CacheScene::in_database("overflow");
     let mut work = scene.session();
     // PostgreSQL logs at this level that it has lost messages.
     work.run("SET log_min_messages = debug4", &[]);
-    // Between the two verifications of one statement it waits, and hears of nothing.
+    // It waits between the two verifications of one statement, and accepts no messages.
     let around = format!(
         "SELECT {VERIFY}, pg_advisory_lock_shared(1)::text || pg_advisory_unlock_shared(1), {VERIFY_AGAIN}
          FROM (VALUES ($1)) AS asked (secret)"
@@ -40,9 +40,9 @@ fn messages_that_were_lost_are_made_up_for() {
     }
 }
 
-/// A statement waits for nothing, and so takes nothing in, between two verifications.
+/// The statement waits without accepting messages between two verifications.
 #[test]
-fn a_statement_that_lasts_feels_what_commits_meanwhile() {
+fn a_long_statement_sees_changes_that_commit_during_it() {
     let mut scene = CacheScene::in_database("lasting");
     let mut work = scene.session();
     let sleeping = format!("SELECT {VERIFY}, pg_sleep(2), {VERIFY_AGAIN} FROM (VALUES ($1)) AS asked (secret)");
@@ -65,7 +65,7 @@ fn a_statement_that_lasts_feels_what_commits_meanwhile() {
 }
 
 #[test]
-fn parallel_workers_feel_changes() {
+fn parallel_workers_see_changes() {
     let mut scene = CacheScene::in_database("parallel");
     let mut work = scene.session();
     let parallel = if work.get::<i32>("SELECT current_setting('server_version_num')::int", &[]) < 160_000 {
@@ -87,7 +87,7 @@ fn parallel_workers_feel_changes() {
     for query in [&all, &sleeping] {
         let plan = work.list::<String>(&format!("EXPLAIN (ANALYZE, VERBOSE) {query}"), &[]).join("\n");
         let launched = plan.lines().any(|line| line.contains("Workers Launched: ") && !line.contains(": 0"));
-        // The verification is in the output of a node under Gather.
+        // A node under Gather computes the verification.
         let by_workers = plan.lines().skip_while(|line| !line.contains("Gather")).skip(2);
         assert!(launched && by_workers.clone().any(|line| line.contains("verify_token")), "{plan}");
     }
@@ -140,22 +140,22 @@ fn an_old_snapshot_hides_no_change() {
             scene.superuser.run(change.give, &[]);
         }
         work.run("COMMIT", &[]);
-        // What was read under an old snapshot is not what is remembered after it.
+        // A read under an old snapshot is not cached.
         scene.assert_verification_follows(&mut work, &CHANGES[0]);
     }
 }
 
-/// It answers what is true when it has got the lock, not what was true when it began to wait, and remembers no other.
+/// It sees the state after it got the lock, not that when it began to wait, and caches no other.
 #[test]
-fn a_verification_that_waits_for_a_table_answers_what_is_then_true() {
+fn a_verification_that_waits_for_a_table_sees_the_state_after_the_wait() {
     let mut scene = CacheScene::in_database("locked");
-    // Nothing is remembered of it.
+    // Nothing of it is cached.
     let gone = scene.superuser.account_token(scene.account, "gone", &["*"]);
     scene.superuser.run("SELECT token_auth.delete_token($1)", &[&gone.id]);
     for (number, change) in CHANGES.iter().enumerate() {
         let AccessChange { table, take, code, give } = *change;
         let lock = format!("LOCK TABLE token_auth.{table} IN ACCESS EXCLUSIVE MODE");
-        // Who looks with a snapshot from before finds an empty table.
+        // A snapshot from before shows an empty table.
         let rewrite =
             |name: &str| format!("ALTER TABLE token_auth.{table} ADD $_{name}_{number} text DEFAULT random()::text");
         let quietly = |change: &str| {
@@ -175,7 +175,7 @@ fn a_verification_that_waits_for_a_table_answers_what_is_then_true() {
             (format!("{take}; {}", rewrite("second")), code),
             (format!("{}; {give}", rewrite("third")), "ok"),
         ];
-        // One that has looked for our tables before, and one that has not.
+        // A session that has found the tables before, and one that has not.
         for session in ["warm", "fresh"] {
             for (statements, code) in &changes {
                 let mut work = scene.session();
@@ -190,7 +190,7 @@ fn a_verification_that_waits_for_a_table_answers_what_is_then_true() {
     }
 }
 
-/// What a session answers that has to wait for the end of a transaction in which this was done, and then once more.
+/// Returns the answers of a session that waits for the end of a transaction with these statements, and of its next call.
 fn answers_after_a_wait(scene: &CacheScene, work: &mut Client, statements: &str) -> [String; 2] {
     let waiter = pid(work);
     let mut gate = scene.session();
@@ -205,12 +205,12 @@ fn answers_after_a_wait(scene: &CacheScene, work: &mut Client, statements: &str)
     })
 }
 
-/// The verification that the tests ask for in the midst of their own statements.
+/// A verification within statements of the tests.
 const VERIFY: &str = "(token_auth.verify_token(secret, 'email:send', 'mail.example')).code";
-/// The same question, written differently: above a Gather, two equal expressions are computed once.
+/// The same verification, written differently: above a Gather, two equal expressions are computed once.
 const VERIFY_AGAIN: &str = "(token_auth.verify_token(secret, 'email:send', 'MAIL.example')).code";
 
-/// Until another session waits like that.
+/// Waits until another session waits for the lock.
 fn wait_for_wait(session: &mut Client, pid: i32, condition: &str) {
     let is_waiting = format!("SELECT coalesce({condition}, false) FROM pg_stat_activity WHERE pid = $1");
     wait_until(condition, seconds(20), || session.get::<bool>(&is_waiting, &[&pid]));

@@ -31,7 +31,7 @@ fn no_change_is_missed_during_maintenance() {
         verifiers: &[Way::Plain, Way::Digest, Way::Batch, Way::OldSnapshot, Way::Writing],
         kinds: &Kind::ALL,
         modes: &Mode::UNPREPARED,
-        // Whoever changes several tables gets in the way of who locks them, and finds none that is rewritten meanwhile.
+        // A transaction that changes several tables conflicts with one that locks them, and may find a rewritten table empty.
         forgiven: &["40P01", "P0002"],
         changes: 1_000,
         alone: 5,

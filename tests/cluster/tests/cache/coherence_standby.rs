@@ -1,10 +1,10 @@
-//! Where COMMIT waits until another server has applied the change, no verification there that starts later sees the old
+//! If COMMIT waits until another server has applied the change, no verification there that starts later sees the old
 //! state: on a hot standby, and on a subscriber of logical replication.
 
 use cluster::coherence::{DATABASE, Kind, Mode, Stress, Way, prepare_for_verifiers};
 use cluster::{Client, Cluster, Sql, TokenAuth, seconds, wait_until};
 
-/// On a standby nothing can be written.
+/// The kinds of verification that work on a standby.
 const READERS: [Way; 4] = [Way::Plain, Way::Digest, Way::Batch, Way::OldSnapshot];
 
 #[test]
@@ -62,9 +62,9 @@ fn no_change_is_missed_on_a_subscriber_that_has_applied_it() {
     assert_eq!(copy.get::<String>(state, &[]), source.get::<String>(state, &[]), "it is the copy that was asked");
 }
 
-/// Each table in turn comes last. What was remembered without it is not what is answered with it.
+/// Each table in turn is copied last. Reads from before are invalidated by its rows.
 #[test]
-fn what_is_remembered_during_the_initial_copy_is_forgotten() {
+fn reads_during_the_initial_copy_are_invalidated() {
     let (_publisher, mut source) = start_publisher();
     let (subscriber, mut copy) = start_subscriber();
     source.own_profile("own", r#"{"creates_domain_token": false}"#);
@@ -118,7 +118,7 @@ const SUBSCRIPTION: &str = "copy";
 const TABLES: [&str; 7] =
     ["account", "account_admin", "domain", "profile", "profile_resource", "token", "token_access"];
 
-/// The tables whose contents are not there yet.
+/// Returns the tables whose contents are not copied yet.
 fn not_copied(subscriber: &mut Client) -> Vec<String> {
     subscriber.list(
         "SELECT relname::text FROM pg_subscription_rel s JOIN pg_class c ON c.oid = s.srrelid
@@ -128,7 +128,7 @@ fn not_copied(subscriber: &mut Client) -> Vec<String> {
     )
 }
 
-/// Each server has the presets of its own: they are left out, by a condition on what identifies a row.
+/// Each server has its own presets, which are not published. The condition uses the replica identity.
 fn publication() -> String {
     let presets = "('default', 'mailersend', 'mailtrap', 'tosend', 'mailosaur')";
     let tables = TABLES.map(|table| match table {
@@ -177,7 +177,7 @@ fn subscribe_again(copy: &mut Client, source: &mut Client) {
     );
 }
 
-/// From now on COMMIT returns when the other server has applied it, which calls itself so.
+/// From now on COMMIT returns after the server with this name has applied it.
 fn wait_for_commits_to_be_applied(cluster: &Cluster, superuser: &mut Client, name: &str) {
     cluster.reload_with("synchronous_standby_names", name);
     cluster.reload_with("synchronous_commit", "remote_apply");

@@ -7,7 +7,7 @@ use cluster::{Client, Sql, TokenAuth};
 const TABLES: [&str; 5] = ["token", "token_access", "account", "domain", "profile"];
 
 #[test]
-fn with_a_trigger_off_nothing_is_remembered() {
+fn without_an_enabled_trigger_nothing_is_cached() {
     let mut scene = CacheScene::in_database("trigger_off");
     let mut work = scene.session();
     for change in CHANGES {
@@ -20,7 +20,7 @@ fn with_a_trigger_off_nothing_is_remembered() {
             ("DISABLE TRIGGER USER", "ENABLE ALWAYS TRIGGER invalidate_cache"),
             ("DISABLE TRIGGER invalidate_cache", "ENABLE ALWAYS TRIGGER invalidate_cache"),
             ("ENABLE REPLICA TRIGGER invalidate_cache", "ENABLE ALWAYS TRIGGER invalidate_cache"),
-            // A subscription's worker would fire it no more.
+            // The worker of a subscription would not fire it.
             ("ENABLE TRIGGER invalidate_cache", "ENABLE ALWAYS TRIGGER invalidate_cache"),
         ] {
             let alter = |how: &str| format!("ALTER TABLE token_auth.{table} {}", how.replace('$', table));
@@ -42,7 +42,7 @@ fn with_a_trigger_off_nothing_is_remembered() {
 
             scene.assert_verification_follows(&mut work, &change);
 
-            // All of it in one transaction, and the same rolled back.
+            // The same in one transaction, rolled back and committed.
             scene.assert_cached(&mut work, on);
             let quietly = format!("BEGIN; {}; {}; {}", alter(off), change.take, alter(on));
             scene.superuser.batch_execute(&format!("{quietly}; ROLLBACK")).expect(&quietly);
@@ -62,7 +62,7 @@ fn with_a_trigger_off_nothing_is_remembered() {
 }
 
 #[test]
-fn truncate_is_felt() {
+fn truncate_is_seen() {
     let mut scene = CacheScene::in_database("truncated");
     scene.superuser.batch_execute(&TABLES.map(kept).join(";")).expect("copies");
     let mut work = scene.session();
@@ -82,7 +82,7 @@ fn truncate_is_felt() {
         refill(&mut scene.superuser);
         assert_eq!(scene.code(&mut work), "ok", "{truncate}, and filled again");
 
-        // In its own transaction. The second TRUNCATE empties the file that the first one made.
+        // In its own transaction. The second TRUNCATE empties the file that the first one created.
         let mut own = scene.session();
         scene.assert_cached(&mut own, table);
         own.run("BEGIN", &[]);
@@ -97,13 +97,13 @@ fn truncate_is_felt() {
         own.run("ROLLBACK", &[]);
         assert_eq!(scene.code(&mut own), "ok", "{truncate}, rolled back");
     }
-    // Of its rows, DELETE takes what no preset is.
+    // DELETE removes the rows that are not presets.
     assert_eq!(scene.superuser.refused("TRUNCATE token_auth.profile CASCADE", &[]).code, "55000");
 }
 
-/// As a subscription's worker may bring them and take them away: no foreign key is looked at.
+/// The worker of a subscription may apply rows in this way: no foreign key is checked.
 #[test]
-fn rows_come_and_go_in_any_order() {
+fn rows_are_inserted_and_deleted_in_any_order() {
     let mut scene = CacheScene::in_database("orders");
     let account = scene.account;
     scene.superuser.batch_execute(&TABLES.map(kept).join(";")).expect("copies");
@@ -116,7 +116,7 @@ fn rows_come_and_go_in_any_order() {
     for order in orders(&TABLES) {
         for removes in [true, false] {
             for table in &order {
-                // So that whatever can be remembered is.
+                // Everything that can be cached is cached.
                 scene.code(&mut work);
                 if removes {
                     scene.superuser.run(&format!("DELETE FROM token_auth.{table} WHERE {}", is_ours(table)), &[]);
@@ -145,9 +145,9 @@ fn rows_come_and_go_in_any_order() {
     }
 }
 
-/// Who prepares a transaction saw its changes, and sees them no more until it is committed.
+/// A session that prepares a transaction no longer sees its changes until it is committed.
 #[test]
-fn what_was_prepared_is_remembered_by_nobody() {
+fn a_prepared_transaction_is_cached_by_no_session() {
     let mut scene = CacheScene::in_database("prepared");
     let (account, secret) = (scene.account, scene.token.secret.clone());
     let mut work = scene.session();
@@ -163,7 +163,7 @@ fn what_was_prepared_is_remembered_by_nobody() {
             scene.superuser.run(change.give, &[]);
         }
     }
-    // The same secret, of rows that nobody else has seen.
+    // The same secret, in rows that no other session has seen.
     let copy = |columns: &str, from: &str| format!("INSERT INTO token_auth.{columns} SELECT {from}");
     let token = copy(
         "token (id, account_id, name, digest, hint, created_by)",
@@ -213,7 +213,7 @@ fn the_extension_is_dropped_and_created_again() {
         assert_eq!((good(&mut own, &old.secret), good(&mut other, &old.secret)), ("ok".to_owned(), "ok".to_owned()));
         scene.assert_cached(&mut own, "its own session, rolled back");
 
-        // A dropped and created one, seen by nobody else, and gone again.
+        // Dropped and created again, and rolled back.
         own.batch_execute("BEGIN; DROP EXTENSION token_auth CASCADE; CREATE EXTENSION token_auth")
             .expect("DROP, CREATE");
         assert_eq!(good(&mut own, &old.secret), "not_found", "round {round}: in the transaction");
@@ -243,7 +243,7 @@ fn the_extension_is_dropped_and_created_again() {
     }
 }
 
-/// A copy of a table's rows, without those that come with the extension.
+/// Returns a copy of a table's rows without the presets.
 fn kept(table: &str) -> String {
     format!("CREATE TABLE public.kept_{table} AS SELECT * FROM token_auth.{table} WHERE {}", is_ours(table))
 }
@@ -261,7 +261,7 @@ fn refill(session: &mut Client) {
     session.batch_execute(&tables.map(put_back).join(";")).expect("the rows that there were");
 }
 
-/// Every order of them.
+/// Returns every order of these items.
 fn orders<'a>(tables: &[&'a str]) -> Vec<Vec<&'a str>> {
     if tables.is_empty() {
         return vec![Vec::new()];

@@ -1,10 +1,10 @@
-//! On a server with assertions: a session whose caches are discarded at each chance, which sends messages about changes without
-//! end, gets its answers all the same.
+//! On a server with assertions: a session whose caches are discarded at each opportunity, which sends endless invalidation
+//! messages, gets right answers.
 
 use cluster::{Cluster, Sql, TokenAuth};
 
 #[test]
-fn verification_returns_where_messages_about_changes_never_cease() {
+fn verification_returns_if_invalidation_messages_never_cease() {
     let cluster = Cluster::builder().preload("token_auth").start();
     let mut db = cluster.create_database_with_token_auth("app");
     assert_eq!(db.get::<String>("SHOW debug_assertions", &[]), "on", "this suite is for a server with assertions");

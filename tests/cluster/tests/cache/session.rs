@@ -1,12 +1,12 @@
-//! What a session remembers of the token as which it acts is never stale: whatever changes in our tables, and in whichever
-//! way, is felt by its next statement.
+//! The cached answers of an authenticated session are never stale: every change of the tables is seen by its next
+//! statement.
 
 use cluster::scene::{AccessChange, CHANGES, CacheScene, is_answered_from_cache, scans_again, session_answer};
 use cluster::{Client, Sql, flood, seconds, wait_until};
 use std::io::Write as _;
 
 #[test]
-fn with_a_trigger_off_nothing_is_remembered() {
+fn without_an_enabled_trigger_nothing_is_cached() {
     let mut scene = CacheScene::in_database("session_trigger_off");
     let mut work = scene.authenticated_session();
     for AccessChange { table, take, give, .. } in CHANGES {
@@ -35,7 +35,7 @@ fn with_a_trigger_off_nothing_is_remembered() {
 }
 
 #[test]
-fn a_change_in_the_name_of_replication_is_felt() {
+fn a_change_by_a_replication_role_is_seen() {
     let mut scene = CacheScene::in_database("session_replication");
     scene.superuser.run("SET session_replication_role = replica", &[]);
     let mut work = scene.authenticated_session();
@@ -46,7 +46,7 @@ fn a_change_in_the_name_of_replication_is_felt() {
 }
 
 #[test]
-fn every_statement_that_changes_rows_is_felt() {
+fn every_statement_that_changes_rows_is_seen() {
     let mut scene = CacheScene::in_database("session_statements");
     scene.superuser.run("CREATE TABLE kept AS SELECT * FROM token_auth.token_access", &[]);
     scene.superuser.run("SELECT token_auth.create_token($1, 'other', '{a:b}', all_domains => true)", &[&scene.account]);
@@ -67,7 +67,7 @@ fn every_statement_that_changes_rows_is_felt() {
             "WITH change AS (UPDATE token_auth.token_access a SET scopes = k.scopes FROM kept k WHERE a.id = k.id RETURNING 1)
              SELECT count(*) FROM change",
         ),
-        // It goes over to another token, and comes back.
+        // It is given to another token, and back.
         (
             "UPDATE token_auth.token_access SET token_id = (SELECT max(id) FROM token_auth.token)
              WHERE id IN (SELECT id FROM kept)",
@@ -94,7 +94,7 @@ fn every_statement_that_changes_rows_is_felt() {
 }
 
 #[test]
-fn maintenance_of_our_tables_confuses_nobody() {
+fn maintenance_of_the_tables_confuses_no_session() {
     let mut scene = CacheScene::in_database("session_maintenance");
     let mut session = scene.cluster.connect(&scene.database, "postgres");
     for round in [
@@ -111,7 +111,7 @@ fn maintenance_of_our_tables_confuses_nobody() {
         &["ALTER TABLE token_auth.$ DROP own", "VACUUM FULL token_auth.$"],
         &["ALTER TABLE token_auth.$ SET (fillfactor = 50)", "ALTER TABLE token_auth.$ SET UNLOGGED"],
     ] {
-        // One transaction lives through it all; another begins after it.
+        // One transaction lasts throughout. Another one begins after it.
         let mut work = scene.authenticated_session();
         assert!(is_answered_from_cache(&mut work));
         for AccessChange { table, .. } in CHANGES {
@@ -120,7 +120,7 @@ fn maintenance_of_our_tables_confuses_nobody() {
                 if statement.contains("UNLOGGED") && is_parent {
                     continue;
                 }
-                // Lets go of the snapshot of the last query, for which REINDEX CONCURRENTLY would wait.
+                // Releases the snapshot of the last query, for which REINDEX CONCURRENTLY would wait.
                 work.batch_execute("SELECT 1").expect("a simple query");
                 session.run(&statement.replace('$', table), &[]);
                 assert!(session_answer(&mut work).is_some(), "{statement} of {table}");
@@ -136,7 +136,7 @@ fn maintenance_of_our_tables_confuses_nobody() {
 }
 
 #[test]
-fn a_session_that_remembers_lives_through_drop_and_create() {
+fn a_session_with_a_cache_survives_drop_and_create_extension() {
     let mut scene = CacheScene::in_database("session_reborn");
     for round in 0..3 {
         let mut work = scene.authenticated_session();
@@ -152,7 +152,7 @@ fn a_session_that_remembers_lives_through_drop_and_create() {
 }
 
 #[test]
-fn a_token_that_comes_back_is_felt() {
+fn a_token_that_is_inserted_again_is_seen() {
     let mut scene = CacheScene::in_database("session_back");
     scene.superuser.run("CREATE TABLE kept AS SELECT * FROM token_auth.token", &[]);
     scene.superuser.run("DELETE FROM token_auth.token_access", &[]);
@@ -161,13 +161,13 @@ fn a_token_that_comes_back_is_felt() {
     assert_eq!(work.get::<Option<i64>>(who, &[]), Some(scene.token.id));
     scene.superuser.run("DELETE FROM token_auth.token", &[]);
     assert_eq!(work.get::<Option<i64>>(who, &[]), None);
-    // As out of a dump: the row alone, which nobody has access with.
+    // As from a dump: the row without access.
     scene.superuser.run("INSERT INTO token_auth.token SELECT * FROM kept", &[]);
     assert_eq!(work.get::<Option<i64>>(who, &[]), Some(scene.token.id));
 }
 
 #[test]
-fn what_is_taken_back_is_as_if_it_never_was() {
+fn a_rolled_back_change_leaves_no_trace() {
     let scene = CacheScene::in_database("session_taken_back");
     let mut work = scene.authenticated_session();
     for AccessChange { table, take, give, .. } in CHANGES {
@@ -197,7 +197,7 @@ fn what_is_taken_back_is_as_if_it_never_was() {
         );
         work.batch_execute(&block).expect(table);
     }
-    // The second TRUNCATE of a transaction empties the file that the first one made.
+    // The second TRUNCATE of a transaction empties the file that the first one created.
     let keep = "CREATE TEMP TABLE kept AS SELECT * FROM token_auth.token_access";
     let refill = "INSERT INTO token_auth.token_access SELECT * FROM kept";
     work.batch_execute(keep).expect(keep);
@@ -212,7 +212,7 @@ fn what_is_taken_back_is_as_if_it_never_was() {
 }
 
 #[test]
-fn a_prepared_transaction_is_felt_when_it_is_committed() {
+fn a_prepared_transaction_is_seen_when_it_is_committed() {
     let mut scene = CacheScene::in_database("session_prepared");
     let mut work = scene.authenticated_session();
     for AccessChange { table, take, give, .. } in CHANGES {
@@ -230,13 +230,13 @@ fn a_prepared_transaction_is_felt_when_it_is_committed() {
 }
 
 #[test]
-fn messages_that_were_lost_are_made_up_for() {
+fn lost_messages_are_compensated() {
     let mut scene = CacheScene::in_database("session_overflow");
     let mut work = scene.authenticated_session();
     // PostgreSQL logs at this level that it has lost messages.
     work.run("SET log_min_messages = debug4", &[]);
     let resets = |scene: &CacheScene| scene.cluster.log().lines_with("cache state reset").len();
-    // Between the two answers of one statement it waits, and hears of nothing.
+    // It waits between the two answers of one statement, and accepts no messages.
     let around = "SELECT token_auth.allows('email:send', 'mail.example'),
                          pg_advisory_lock_shared(1)::text || pg_advisory_unlock_shared(1),
                          token_auth.allows('email:send', 'mail.example')";
@@ -265,7 +265,7 @@ fn messages_that_were_lost_are_made_up_for() {
     }
 }
 
-/// Until another session waits for an advisory lock.
+/// Waits until another session waits for an advisory lock.
 fn wait_for_lock(session: &mut Client, pid: i32) {
     let is_waiting = "SELECT wait_event = 'advisory' FROM pg_stat_activity WHERE pid = $1";
     wait_until("a wait for the lock", seconds(10), || session.get::<Option<bool>>(is_waiting, &[&pid]) == Some(true));

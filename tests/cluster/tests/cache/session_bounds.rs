@@ -1,5 +1,5 @@
-//! What a session remembers is bounded, whatever it is asked, and right at the bounds; and no statement that begins after
-//! a COMMIT has returned sees what was before.
+//! The cached answers of an authenticated session are bounded, and right at the bounds. No statement that begins after
+//! a COMMIT has returned sees the state before it.
 
 use cluster::scene::{CacheScene, is_answered_from_cache, session_answer};
 use cluster::{Client, Sql, seconds, wait_until};
@@ -30,7 +30,7 @@ fn a_name_is_one_domain_however_it_is_spelled() {
 }
 
 #[test]
-fn more_scopes_than_are_remembered_get_right_answers() {
+fn more_scopes_than_are_cached_get_right_answers() {
     let mut scene = CacheScene::in_database("session_scopes");
     let even: Vec<String> = (0..40).step_by(2).map(|i| format!("s{i}:read")).collect();
     scene.superuser.run("SELECT token_auth.grant_access($1, $2, 'mail.example')", &[&scene.token.id, &even]);
@@ -50,11 +50,11 @@ fn more_scopes_than_are_remembered_get_right_answers() {
 }
 
 #[test]
-fn memory_is_bounded_whatever_is_asked() {
+fn the_memory_of_a_session_is_bounded() {
     let mut scene = CacheScene::in_database("session_memory");
     let mut work = scene.authenticated_session();
     let pid: i32 = work.get("SELECT pg_backend_pid()", &[]);
-    // 32 MB of names that are asked about once: unknown ones, and one that is known among them.
+    // 32 MB of names, each used once. One of them exists.
     let ask_many = "SELECT count(*) FILTER (WHERE token_auth.allows('email:send', repeat('x', 1000) || i)),
                            count(*) FILTER (WHERE i % 1000 = 0 AND token_auth.allows('email:send', 'mail.example'))
                     FROM (SELECT generate_series($1::int, $1 + 15999)) s (i)";
@@ -65,20 +65,20 @@ fn memory_is_bounded_whatever_is_asked() {
         assert_eq!((row.get(0), row.get(1)), (0_i64, 16_i64), "round {round}");
         growth.push(private_kilobytes(pid) - before);
     }
-    // Names that are short, of which many would fit.
+    // Short names, of which many fit.
     let before = private_kilobytes(pid);
     let short = "SELECT count(*) FROM (SELECT generate_series(1, 150000)) s (i)
                  WHERE token_auth.allows('email:send', i::text)";
     assert_eq!(work.get::<i64>(short, &[]), 0);
     growth.push(private_kilobytes(pid) - before);
-    // Of many scopes each, and names that are longer than any.
+    // Many scopes, and names that are too long.
     let before = private_kilobytes(pid);
     let scopes = "SELECT count(*) FROM generate_series(1, 16) scope, generate_series(1, 3000) i
                   WHERE token_auth.allows('s' || scope || ':send', repeat('x', 900) || i)";
     assert_eq!(work.get::<i64>(scopes, &[]), 0);
     growth.push(private_kilobytes(pid) - before);
     assert!(growth.iter().sum::<i64>() < 16_000 && growth[1..].iter().sum::<i64>() < 12_000, "kB each: {growth:?}");
-    // What malloc keeps of three long texts, and not the 16 of them.
+    // What malloc keeps of three long texts, but not of all 16.
     let before = private_kilobytes(pid);
     let long = "SELECT count(*) FROM generate_series(1, 16) scope
                 WHERE token_auth.allows('s' || scope || ':send', repeat('x', 20000000))
@@ -90,7 +90,7 @@ fn memory_is_bounded_whatever_is_asked() {
     scene.assert_session_follows(&mut work, pause, resume);
 }
 
-/// What a process has of its own.
+/// Returns the private memory of a process.
 fn private_kilobytes(pid: i32) -> i64 {
     let path = format!("/proc/{pid}/smaps_rollup");
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
@@ -99,7 +99,7 @@ fn private_kilobytes(pid: i32) -> i64 {
 }
 
 #[test]
-fn digests_with_the_same_hash_code_are_told_apart() {
+fn digests_with_the_same_hash_code_are_distinguished() {
     let mut scene = CacheScene::in_database("session_collision");
     // hash_array() of one element is its hash code and a constant.
     let pairs = scene.superuser.rows(
@@ -148,7 +148,7 @@ fn digests_with_the_same_hash_code_are_told_apart() {
 }
 
 #[test]
-fn time_passes_also_for_what_is_remembered() {
+fn a_cached_token_expires_on_time() {
     let mut scene = CacheScene::in_database("session_expiry");
     scene
         .superuser
@@ -169,19 +169,19 @@ fn time_passes_also_for_what_is_remembered() {
 }
 
 #[test]
-fn nobody_sees_the_old_state_after_a_commit() {
+fn no_session_sees_the_old_state_after_a_commit() {
     const CHANGES: i64 = 2000;
-    const PLACES: i64 = 1000;
+    const DOMAINS: i64 = 1000;
     let mut scene = CacheScene::in_database("session_stress");
     let account = scene.account;
     scene.superuser.run(
         "INSERT INTO token_auth.domain (id, account_id, name)
          SELECT 1000 + i, $1, 'd' || i || '.example' FROM generate_series(0, $2::bigint - 1) i",
-        &[&account, &PLACES],
+        &[&account, &DOMAINS],
     );
-    // The n-th change moves the access of the token to domain n modulo PLACES.
+    // The n-th change moves the access of the token to domain n modulo DOMAINS.
     let change = "UPDATE token_auth.token_access SET domain_id = 1000 + $1::bigint % $2::bigint";
-    scene.superuser.run(change, &[&0_i64, &PLACES]);
+    scene.superuser.run(change, &[&0_i64, &DOMAINS]);
     let (begun, committed, done) = (AtomicI64::new(0), AtomicI64::new(0), AtomicBool::new(false));
     let (begun, committed, done) = (&begun, &committed, &done);
     let read = |level: &'static str| {
@@ -202,12 +202,12 @@ fn nobody_sees_the_old_state_after_a_commit() {
                 let row = session.query_one(&look, &[&first]).expect("it answers");
                 let last = begun.load(SeqCst);
                 let ids: Vec<i64> = row.get(0);
-                if last - first >= PLACES {
-                    // More changes than there are places tell nothing.
+                if last - first >= DOMAINS {
+                    // After more changes than there are domains the answer says nothing.
                     continue;
                 }
                 assert!(
-                    (first..=last).any(|n| ids == [1000 + n % PLACES]),
+                    (first..=last).any(|n| ids == [1000 + n % DOMAINS]),
                     "{level}: {ids:?} after change {first}, before {last}"
                 );
                 looks += 1;
@@ -226,7 +226,7 @@ fn nobody_sees_the_old_state_after_a_commit() {
         let change = superuser.prepare(change).expect("a statement");
         for n in 1..=CHANGES {
             begun.store(n, SeqCst);
-            superuser.execute(&change, &[&n, &PLACES]).expect("a change");
+            superuser.execute(&change, &[&n, &DOMAINS]).expect("a change");
             committed.store(n, SeqCst);
             if n % 4 == 0 {
                 std::thread::sleep(std::time::Duration::from_micros(500));

@@ -1,11 +1,11 @@
-//! What a session sees of its own changes before they are announced, and beside those of many others: nothing of it stays
-//! that never came to be.
+//! A session that reads its own changes before their messages are sent, and among the changes of many others: nothing that was
+//! rolled back stays cached.
 
 use cluster::scene::CacheScene;
 #[allow(dead_code, reason = "other tests ask other questions of the same scene")]
 use cluster::{Client, Sql, TokenAuth};
 
-/// A session in a transaction that acts as a token for every domain of the account.
+/// Opens a session that is authenticated as a token for every domain of the account.
 fn acting_everywhere(scene: &mut CacheScene) -> Client {
     let token = scene.superuser.account_token(scene.account, "everywhere", &["email:send"]);
     let mut work = scene.cluster.connect(&scene.database, "postgres");
@@ -15,7 +15,7 @@ fn acting_everywhere(scene: &mut CacheScene) -> Client {
     work
 }
 
-/// Whether it may send from there, by each of the three ways to ask.
+/// Returns true if it may send from there, by each of the three functions.
 fn may_send_from(work: &mut Client, domain: &str) -> bool {
     let row = work.row(
         "SELECT token_auth.allows('email:send', $1), $1 = ANY (token_auth.allowed_domains('email:send')),
@@ -28,7 +28,7 @@ fn may_send_from(work: &mut Client, domain: &str) -> bool {
     first
 }
 
-/// How often the indexes of domains and tokens were scanned.
+/// Returns the number of scans of the indexes of domains and tokens.
 fn scans(work: &mut Client) -> i64 {
     let scans = "SELECT sum(pg_stat_get_xact_numscans(index))::bigint
                  FROM unnest('{token_auth.token_pkey, token_auth.domain_pkey, token_auth.domain_account_id_name_key}'::regclass[]) index";
@@ -36,9 +36,9 @@ fn scans(work: &mut Client) -> i64 {
 }
 
 #[test]
-fn a_refusal_in_the_midst_of_a_statement_that_fails_is_forgotten() {
+fn an_answer_within_a_failed_statement_is_not_cached() {
     let mut scene = CacheScene::in_database("session_midst");
-    // Named so that it comes before the trigger that announces the change.
+    // Its name sorts before that of the trigger that invalidates the cache.
     scene
         .superuser
         .batch_execute(
@@ -62,7 +62,7 @@ fn a_refusal_in_the_midst_of_a_statement_that_fails_is_forgotten() {
 }
 
 #[test]
-fn a_domain_of_ones_own_transaction_is_looked_up_once() {
+fn a_domain_that_the_transaction_created_is_looked_up_once() {
     let mut scene = CacheScene::in_database("session_own_domains");
     let mut work = acting_everywhere(&mut scene);
     let add = |work: &mut Client, name: &str| {
@@ -91,9 +91,9 @@ fn a_domain_of_ones_own_transaction_is_looked_up_once() {
     assert!(may_send_from(&mut work, "mail.example") && !may_send_from(&mut work, "one.example"));
 }
 
-/// Of more than 64 subtransactions of one session, no snapshot knows them all.
+/// With more than 64 subtransactions of one session, no snapshot contains all of them.
 #[test]
-fn beside_many_subtransactions_answers_are_right() {
+fn answers_are_right_during_many_subtransactions() {
     let mut scene = CacheScene::in_database("session_subtransactions");
     scene.superuser.run("CREATE TABLE written (id int)", &[]);
     let secret = scene.token.secret.clone();
@@ -111,7 +111,7 @@ fn beside_many_subtransactions_answers_are_right() {
     write(&mut many, 70);
     let mut code = || verifier.verify(&secret, Some("email:send"), Some("mail.example")).code;
     for _ in 0..3 {
-        // Something that is later than both, so that they are in the midst of snapshots.
+        // A later transaction, so that both are between xmin and xmax of snapshots.
         scene.superuser.run("INSERT INTO written VALUES (0)", &[]);
         assert_eq!((code(), code()), ("ok".to_owned(), "ok".to_owned()));
         scene.superuser.batch_execute("UPDATE token_auth.token SET paused_at = now()").expect("a pause");

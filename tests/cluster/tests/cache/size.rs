@@ -1,4 +1,4 @@
-//! What a session remembers of the tokens that it verifies: nothing is read twice, junk gets no room, and the memory is
+//! The size of a session's cache: nothing is read twice, unknown secrets take no memory, and the memory is
 //! bounded.
 
 use cluster::{Client, Cluster, NewToken, Sql, TokenAuth};
@@ -39,7 +39,7 @@ impl SizeScene {
         self.superuser.token(self.account, name, &["email:send"], "mail.example")
     }
 
-    /// So many tokens; their secrets.
+    /// Creates tokens and returns their secrets.
     fn tokens(&mut self, count: i32) -> Vec<String> {
         self.superuser.list(
             "SELECT t.secret FROM generate_series(1, $2) i,
@@ -48,7 +48,7 @@ impl SizeScene {
         )
     }
 
-    /// A session that may verify and nothing else, with so many kB for its cache.
+    /// Opens a session that may only verify, with this cache size in kB.
     fn verifier(&mut self, cache_size: i32) -> Client {
         let database = &self.database;
         let setting = format!("ALTER ROLE verifier IN DATABASE {database} SET token_auth.cache_size = {cache_size}");
@@ -57,7 +57,7 @@ impl SizeScene {
     }
 }
 
-/// How many times the indexes of our tables were scanned meanwhile.
+/// Returns the number of index scans of the extension's tables during `work`.
 fn scans(session: &mut Client, act: impl FnOnce(&mut postgres::Transaction<'_>)) -> i64 {
     const SCANS: &str = "SELECT sum(pg_stat_get_xact_numscans(indexrelid))::bigint FROM pg_index
                           WHERE indrelid IN (SELECT oid FROM pg_class WHERE relnamespace = to_regnamespace('token_auth'))";
@@ -69,7 +69,7 @@ fn scans(session: &mut Client, act: impl FnOnce(&mut postgres::Transaction<'_>))
     after - before
 }
 
-/// The tokens of which something had to be read.
+/// Returns the tokens that had to be read.
 fn read_again(session: &mut Client, secrets: &[String]) -> usize {
     const ALL: &str =
         "SELECT count(*) FILTER (WHERE (token_auth.verify_token(secret, 'email:send', 'mail.example')).valid),
@@ -84,7 +84,7 @@ fn read_again(session: &mut Client, secrets: &[String]) -> usize {
 }
 
 #[test]
-fn a_verification_that_was_asked_before_reads_nothing() {
+fn a_repeated_verification_reads_nothing() {
     let mut scene = SizeScene::in_database("reads_nothing");
     let token = scene.token("sender");
     let digest = cluster::digest_hex(&token.secret);
@@ -112,7 +112,7 @@ fn a_verification_that_was_asked_before_reads_nothing() {
 }
 
 #[test]
-fn what_a_transaction_read_that_writes_is_forgotten_when_it_rolls_back() {
+fn reads_of_own_changes_are_invalid_after_a_rollback() {
     let mut scene = SizeScene::in_database("writes");
     let token = scene.token("sender");
     let looks = |session: &mut postgres::Transaction<'_>| {
@@ -121,7 +121,7 @@ fn what_a_transaction_read_that_writes_is_forgotten_when_it_rolls_back() {
         assert!(session.is_good(&token.secret));
         session.get::<i64>(SCANS, &[]) - before
     };
-    // Who has written nothing has seen nothing that is not so.
+    // A transaction that has written nothing has seen only committed rows.
     let mut reads = scene.superuser.transaction().expect("it begins");
     assert_eq!((looks(&mut reads), looks(&mut reads)), (1, 0));
     reads.batch_execute("SAVEPOINT s; SELECT 1; ROLLBACK TO s").expect("it rolls back");
@@ -138,7 +138,7 @@ fn what_a_transaction_read_that_writes_is_forgotten_when_it_rolls_back() {
 }
 
 #[test]
-fn what_is_not_there_is_not_remembered() {
+fn missing_tokens_and_domains_are_not_cached() {
     let mut scene = SizeScene::in_database("not_there");
     let token = scene.token("sender");
     let mut verifier = scene.verifier(1024);
@@ -159,14 +159,14 @@ fn what_is_not_there_is_not_remembered() {
 }
 
 #[test]
-fn junk_and_one_off_tokens_push_nothing_out_that_is_asked_for_often() {
+fn unknown_secrets_and_tokens_used_once_evict_no_frequent_token() {
     let mut scene = SizeScene::in_database("junk");
     let hot = scene.tokens(300);
     let once = scene.tokens(6000);
-    // Well-formed and nobody's.
+    // Well-formed and unknown.
     let junk = scene.tokens(2000);
     scene.superuser.run("DELETE FROM token_auth.token WHERE id > (SELECT max(id) - 2000 FROM token_auth.token)", &[]);
-    // Room for some seven hundred.
+    // Room for about seven hundred.
     let mut verifier = scene.verifier(512);
     for _ in 0..3 {
         read_again(&mut verifier, &hot);
@@ -201,7 +201,7 @@ fn a_session_takes_no_more_memory_than_cache_size() {
         let line = status.lines().find(|line| line.starts_with("RssAnon:")).expect("its own memory");
         line.split_whitespace().nth(1).and_then(|kb| kb.parse::<usize>().ok()).expect("kB")
     };
-    // What a session takes that verifies as much and remembers nothing.
+    // The memory of a session that verifies as much without a cache.
     let mut forgetful = scene.verifier(0);
     verify_all(&mut forgetful);
     let mut session = scene.verifier(KB as i32);
@@ -215,7 +215,7 @@ fn a_session_takes_no_more_memory_than_cache_size() {
 }
 
 #[test]
-fn cache_size_is_the_superusers_and_0_remembers_nothing() {
+fn only_superusers_set_cache_size_and_0_caches_nothing() {
     let mut scene = SizeScene::in_database("cache_size");
     let secrets = scene.tokens(20);
     let mut verifier = scene.verifier(0);
@@ -234,7 +234,7 @@ fn cache_size_is_the_superusers_and_0_remembers_nothing() {
     assert_eq!(read_again(superuser, &secrets), 0);
     assert_eq!(superuser.refused("SET token_auth.cache_size = -1", &[]).code, "22023");
     assert_eq!(superuser.refused("SET token_auth.cache_size = '2GB'", &[]).code, "22023");
-    // Not enough for anything.
+    // Too small for any entry.
     superuser.run("SET token_auth.cache_size = 1", &[]);
     read_again(superuser, &secrets);
     assert!(read_again(superuser, &secrets) > 0);
@@ -244,7 +244,7 @@ fn cache_size_is_the_superusers_and_0_remembers_nothing() {
 fn verification_writes_nothing() {
     let mut scene = SizeScene::in_database("writes_nothing");
     let secret = scene.token("sender").secret;
-    // Rows that nobody has read yet carry no hints, and pages with deleted rows can be pruned.
+    // Rows that were never read have no hint bits, and pages with deleted rows can be pruned.
     scene.superuser.run("UPDATE token_auth.token SET metadata = '{}'", &[]);
     scene.superuser.run("CHECKPOINT", &[]);
     for cache_size in [0, 1024] {
@@ -262,9 +262,9 @@ fn verification_writes_nothing() {
     assert!(wrote.iter().any(|line| line.contains("WAL: records=")), "{wrote:?}");
 }
 
-/// The first reader of a row that was just written sets hints on its page, as the first SELECT does; with checksums that is logged.
+/// The first reader of a new row sets hint bits on its page, as the first SELECT does. With checksums that is logged.
 #[test]
-fn with_data_checksums_no_more_than_the_first_reader_of_a_row_is_logged() {
+fn with_data_checksums_only_the_first_reader_of_a_row_writes_wal() {
     let cluster = Cluster::builder().preload("token_auth").data_checksums().start();
     let mut db = cluster.create_database_with_token_auth("app");
     let account = db.account("acme");

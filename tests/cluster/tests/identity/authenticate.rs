@@ -1,4 +1,4 @@
-//! A transaction acts as a token from `authenticate` on, to its end and no further, and by nothing else.
+//! A transaction is authenticated as a token from `authenticate` to its end, and in no other way.
 
 use cluster::scene::{PermissionScene, authenticated_as, refusal_of};
 use cluster::{NewToken, Sql, TokenAuth};
@@ -7,7 +7,7 @@ const WHO: &str = "SELECT token_auth.current_token_id()";
 const AUTHENTICATE: &str = "SELECT code FROM token_auth.authenticate($1)";
 
 #[test]
-fn after_a_refused_secret_the_transaction_acts_as_nobody() {
+fn after_a_refused_secret_the_transaction_is_not_authenticated() {
     let (mut scene, token) = scene();
     let other = scene.token(&["*"]);
     let states = [
@@ -28,14 +28,14 @@ fn after_a_refused_secret_the_transaction_acts_as_nobody() {
         let mut work = authenticated_as(&token, &mut bob);
         assert_eq!(work.get::<String>(AUTHENTICATE, &[&bad]), "malformed");
         assert_eq!(who(&mut work), None, "{bad:?}");
-        // As nobody it is bob again.
+        // Without authentication it is bob again.
         let made = work.account_token(account, "made", &["email:send"]).id;
         assert_eq!(work.get::<String>("SELECT created_by FROM token_auth.tokens WHERE id = $1", &[&made]), "bob");
     }
 }
 
 #[test]
-fn deauthenticate_ends_it_for_whoever_calls_it() {
+fn deauthenticate_ends_the_identity_for_every_role() {
     let (scene, token) = scene();
     let mut holder = scene.session("holder");
     let mut work = authenticated_as(&token, &mut holder);
@@ -49,14 +49,14 @@ fn deauthenticate_ends_it_for_whoever_calls_it() {
 }
 
 #[test]
-fn who_authenticates_outside_of_a_transaction_block_is_warned() {
+fn authenticate_outside_a_transaction_block_warns() {
     let (scene, token) = scene();
     let (mut session, heard) = scene.listening_session("bob");
     let warnings = || std::mem::take(&mut *heard.lock().expect("the listener does not panic"));
     let authenticate = |secret: &str| format!("SELECT code FROM token_auth.authenticate('{secret}')");
     session.batch_execute(&authenticate(&token.secret)).expect("it is called");
     assert!(warnings().join("").contains("call it after BEGIN"));
-    // In a block it lasts, in a function it is that which goes on, and a refused secret had nothing to last.
+    // In a block it lasts, in a function the statement continues, and a refused secret authenticates nothing.
     session.batch_execute(&format!("BEGIN; {}; COMMIT", authenticate(&token.secret))).expect("it is called");
     session
         .batch_execute(&format!("DO $$ BEGIN PERFORM token_auth.authenticate('{}'); END $$", token.secret))
@@ -66,7 +66,7 @@ fn who_authenticates_outside_of_a_transaction_block_is_warned() {
 }
 
 #[test]
-fn it_ends_with_the_transaction_however_that_ends() {
+fn the_identity_ends_with_the_transaction_however_that_ends() {
     let (scene, token) = scene();
     let mut session = scene.session("bob");
     for end in ["COMMIT", "ROLLBACK", "COMMIT AND CHAIN", "ROLLBACK AND CHAIN", "SELECT 1 / 0; COMMIT"] {
@@ -78,11 +78,11 @@ fn it_ends_with_the_transaction_however_that_ends() {
         assert_eq!(who(&mut session), None, "{end}");
         session.run("ROLLBACK", &[]);
     }
-    // Outside of a transaction block it is the end of the statement.
+    // Outside a transaction block it ends with the statement.
     let both = "SELECT (token_auth.authenticate($1)).token_id = token_auth.current_token_id()";
     assert_eq!(session.get::<Option<bool>>(both, &[&token.secret]), Some(true));
     assert_eq!(who(&mut session), None);
-    // Within a procedure, too.
+    // Also within a procedure.
     for end in ["COMMIT", "ROLLBACK"] {
         let procedure = format!(
             "DO $$ BEGIN
@@ -98,7 +98,7 @@ fn it_ends_with_the_transaction_however_that_ends() {
 }
 
 #[test]
-fn it_follows_savepoints_in_both_directions() {
+fn the_identity_follows_savepoints_in_both_directions() {
     let (mut scene, token) = scene();
     let other = scene.token(&["*"]);
     let mut bob = scene.session("bob");
@@ -118,7 +118,7 @@ fn it_follows_savepoints_in_both_directions() {
         attempt.rollback().expect("the savepoint is rolled back to");
         assert_eq!(who(&mut work), Some(token.id));
     }
-    // A deletion that is taken back is none.
+    // A deletion that is rolled back has no effect.
     let mut attempt = work.savepoint("deletion").expect("a savepoint");
     attempt.run("SELECT token_auth.delete_token($1)", &[&token.id]);
     assert_eq!(who(&mut attempt), None);
@@ -127,7 +127,7 @@ fn it_follows_savepoints_in_both_directions() {
 }
 
 #[test]
-fn it_does_not_survive_a_failed_block() {
+fn the_identity_does_not_survive_a_failed_block() {
     let (mut scene, token) = scene();
     let other = scene.token(&["*"]);
     let block = |before: &str, after: &str| {
@@ -152,7 +152,7 @@ fn it_does_not_survive_a_failed_block() {
 }
 
 #[test]
-fn it_reaches_through_functions_and_into_parallel_workers() {
+fn the_identity_reaches_functions_and_parallel_workers() {
     let (mut scene, token) = scene();
     scene
         .superuser
@@ -194,7 +194,7 @@ fn authenticate_writes_nothing() {
 }
 
 #[test]
-fn a_token_of_a_paused_account_does_not_act() {
+fn a_token_of_a_paused_account_authenticates_nothing() {
     let (mut scene, token) = scene();
     let call = format!("create_domain({}, 'new.example')", scene.account);
     let mut bob = scene.session("bob");

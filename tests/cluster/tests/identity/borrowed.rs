@@ -1,10 +1,10 @@
-//! Nobody keeps an identity past its transaction, or borrows that of somebody else: through what was planned, declared,
-//! prepared or written while a token acted.
+//! No session keeps an identity after its transaction, or borrows another one: through what was planned, declared,
+//! prepared or written while the transaction was authenticated.
 
 use cluster::scene::tenants::{DATABASE, MESSAGES, POLICY, Tenants, authenticate, who};
 use cluster::{Client, NewToken, Sql};
 
-/// Every form of policy that the documentation knows.
+/// Every documented form of policy.
 const POLICIES: [&str; 4] = [
     POLICY,
     "domain = ANY (token_auth.allowed_domains('email:read'))",
@@ -37,7 +37,7 @@ fn a_plan_carries_no_rows_from_one_tenant_to_another() {
                 .expect("a statement is prepared");
             let bound =
                 session.prepare(&format!("SELECT DISTINCT domain FROM {messages} WHERE body <> $1")).expect("one more");
-            // Often enough for a generic plan, and planned while ours acted.
+            // Often enough for a generic plan, which was made for our token.
             for token in [&tenants.ours; 7].into_iter().chain([&tenants.theirs, &tenants.ours, &tenants.theirs]) {
                 session.batch_execute("COMMIT; BEGIN").expect("a new transaction");
                 authenticate(&mut session, token);
@@ -50,7 +50,7 @@ fn a_plan_carries_no_rows_from_one_tenant_to_another() {
     }
 }
 
-/// What a prepared statement, a bound one and one within a function show.
+/// Returns the rows of a prepared statement, a bound one and one within a function.
 fn seen_by_each(session: &mut Client, role: &str, bound: &postgres::Statement) -> [Vec<String>; 3] {
     let simple = session.simple_query("EXECUTE seen(0)").expect("it is prepared");
     let prepared = simple.iter().find_map(|message| match message {
@@ -65,12 +65,12 @@ fn seen_by_each(session: &mut Client, role: &str, bound: &postgres::Statement) -
 }
 
 #[test]
-fn a_cursor_that_is_held_has_the_rows_of_its_commit_and_no_more() {
+fn a_held_cursor_has_only_the_rows_of_its_commit() {
     let tenants = Tenants::preloading("token_auth");
     let mut session = tenants.session();
     let count = |session: &mut Client| session.rows("FETCH ALL FROM held", &[]).len() as i64;
     let declare = format!("DECLARE held CURSOR WITH HOLD FOR SELECT * FROM {}", tenants.messages);
-    // Its rows are computed at COMMIT, as whoever the transaction acts as then.
+    // Its rows are computed at COMMIT, under the identity of that moment.
     for (before, after, rows) in [
         (Some(&tenants.ours), Some(&tenants.ours), MESSAGES),
         (None, Some(&tenants.ours), MESSAGES),
@@ -85,7 +85,7 @@ fn a_cursor_that_is_held_has_the_rows_of_its_commit_and_no_more() {
         tenants.assert_nobody(&mut session, "after COMMIT");
         assert_eq!(count(&mut session), rows);
         tenants.assert_nobody(&mut session, "after FETCH");
-        // Another tenant's transaction adds none to them.
+        // A transaction of another tenant adds none.
         session.batch_execute("BEGIN; MOVE ABSOLUTE 0 IN held").expect("back to the beginning");
         authenticate(&mut session, &tenants.theirs);
         assert_eq!(count(&mut session), rows);
@@ -93,7 +93,7 @@ fn a_cursor_that_is_held_has_the_rows_of_its_commit_and_no_more() {
     }
 }
 
-/// Acts as a token from now on, or as nobody.
+/// Authenticates as a token, or ends the authentication.
 fn act(session: &mut impl Sql, token: Option<&NewToken>) {
     match token {
         Some(token) => authenticate(session, token),
@@ -102,7 +102,7 @@ fn act(session: &mut impl Sql, token: Option<&NewToken>) {
 }
 
 #[test]
-fn a_prepared_transaction_takes_it_nowhere() {
+fn a_prepared_transaction_does_not_keep_the_identity() {
     let mut tenants = Tenants::preloading("token_auth");
     let role = tenants.role.clone();
     let mut session = tenants.session();
@@ -113,7 +113,7 @@ fn a_prepared_transaction_takes_it_nowhere() {
         session.run(&format!("INSERT INTO {role}.note VALUES (token_auth.current_token_id())"), &[]);
         session.run(&format!("PREPARE TRANSACTION '{role}'"), &[]);
         tenants.assert_nobody(&mut session, "the session, after PREPARE TRANSACTION");
-        // Whoever ends it is who he was.
+        // Afterwards the identity is the one from before.
         let mut other = if end == "COMMIT" { tenants.session() } else { tenants.cluster.connect(DATABASE, &role) };
         other.batch_execute(&format!("{end} PREPARED '{role}'")).expect(end);
         tenants.assert_nobody(&mut other, end);
@@ -125,7 +125,7 @@ fn a_prepared_transaction_takes_it_nowhere() {
 }
 
 #[test]
-fn what_is_reset_or_discarded_does_not_come_back() {
+fn an_identity_that_is_reset_or_discarded_does_not_return() {
     let tenants = Tenants::preloading("token_auth");
     let mut session = tenants.session();
     for clear in ["RESET ALL", "DO $$ BEGIN RESET ALL; END $$"] {
@@ -134,7 +134,7 @@ fn what_is_reset_or_discarded_does_not_come_back() {
             authenticate(&mut session, &tenants.ours);
             session.run(clear, &[]);
             tenants.assert_nobody(&mut session, clear);
-            // It can authenticate once more, and that ends with the transaction again.
+            // It can authenticate again, and that ends with the transaction, too.
             authenticate(&mut session, &tenants.theirs);
             session.batch_execute(&format!("SAVEPOINT within; {clear}")).expect("a savepoint");
             tenants.assert_nobody(&mut session, clear);
@@ -148,7 +148,7 @@ fn what_is_reset_or_discarded_does_not_come_back() {
             tenants.assert_nobody(&mut session, "after DISCARD ALL");
         }
     }
-    // Where the setting was cleared for the session before.
+    // The setting was cleared for the session before.
     session.run("BEGIN", &[]);
     session.run("RESET ALL", &[]);
     authenticate(&mut session, &tenants.ours);
@@ -160,7 +160,7 @@ fn what_is_reset_or_discarded_does_not_come_back() {
 fn a_function_with_a_set_clause_gives_back_what_was() {
     let mut tenants = Tenants::preloading("token_auth");
     let role = tenants.role.clone();
-    // Of a superuser, who may write the clause: while it runs, it is nobody.
+    // A superuser may write the clause. While the function runs, it is not authenticated.
     tenants
         .superuser
         .batch_execute(&format!(
@@ -187,7 +187,7 @@ fn a_function_with_a_set_clause_gives_back_what_was() {
 }
 
 #[test]
-fn code_that_maintenance_runs_leaves_nobody_an_identity() {
+fn code_that_runs_during_maintenance_leaves_no_identity() {
     let mut tenants = Tenants::preloading("token_auth");
     let role = tenants.role.clone();
     let mut session = tenants.session();
@@ -213,14 +213,14 @@ fn code_that_maintenance_runs_leaves_nobody_an_identity() {
         superuser.run(&maintenance.replace('$', &role), &[]);
         assert_eq!(who(superuser), None, "{maintenance}");
     }
-    // The function does what it says where it is called.
+    // The function works where it is called.
     superuser.run(&format!("SELECT {role}.trap(1)"), &[]);
     assert_eq!(who(superuser), Some(tenants.ours.id));
     superuser.run("ROLLBACK", &[]);
 }
 
 #[test]
-fn a_worker_answers_as_the_leader_does() {
+fn a_parallel_worker_answers_as_the_leader_does() {
     let mut tenants = Tenants::preloading("token_auth");
     let messages = tenants.messages.clone();
     tenants.superuser.run(&format!("ALTER TABLE {messages} SET (parallel_workers = 2)"), &[]);
@@ -247,7 +247,7 @@ fn a_worker_answers_as_the_leader_does() {
 }
 
 #[test]
-fn a_procedure_is_nobody_after_each_commit() {
+fn a_procedure_is_not_authenticated_after_each_commit() {
     let mut tenants = Tenants::preloading("token_auth");
     let role = tenants.role.clone();
     let mut session = tenants.session();

@@ -1,4 +1,4 @@
-//! Nobody forges an identity: only `authenticate` makes one, for whoever may call it, and an error leaves no door open.
+//! The identity cannot be forged: only `authenticate` sets it, for roles with EXECUTE, and an error leaves no permission behind.
 
 use cluster::scene::tenants::{DATABASE, HOLDERS, MESSAGES, POLICY, SETTERS, Tenants, authenticate, who};
 use cluster::{Client, NewToken, Sql, refusal, seconds, wait_until};
@@ -7,7 +7,7 @@ use std::{
     os::unix::net::UnixStream,
 };
 
-/// Ways to write a setting that everybody has. `$id` is the token that one would like to be.
+/// Ways to set a setting that every role has. `$id` is the token to be forged.
 const WAYS: [&str; 18] = [
     "SET token_auth.identity = '$id'",
     "SET SESSION token_auth.identity = '$id'",
@@ -28,7 +28,7 @@ const WAYS: [&str; 18] = [
     "CREATE PROCEDURE pg_temp.p() LANGUAGE sql SET token_auth.identity TO '$id' AS 'SELECT 1'",
     "ALTER FUNCTION pg_temp.ready() SET token_auth.identity FROM CURRENT",
 ];
-/// More ways, of superusers.
+/// More ways that superusers have.
 const WAYS_OF_SUPERUSERS: [&str; 4] = [
     "ALTER ROLE ALL SET token_auth.identity = '$id'",
     "ALTER DATABASE app SET token_auth.identity = '$id'",
@@ -37,7 +37,7 @@ const WAYS_OF_SUPERUSERS: [&str; 4] = [
 ];
 
 #[test]
-fn nobody_sets_it_by_hand_be_he_superuser() {
+fn identity_guc_cannot_be_set_even_by_superuser() {
     let tenants = Tenants::preloading("token_auth");
     for role in [&*tenants.role, "postgres"] {
         let mut session = tenants.cluster.connect(DATABASE, role);
@@ -45,7 +45,7 @@ fn nobody_sets_it_by_hand_be_he_superuser() {
         let more = if role == "postgres" { &WAYS_OF_SUPERUSERS[..] } else { &[] };
         for way in WAYS.iter().chain(more) {
             let way = way.replace("$role", role);
-            // Neither out of nothing, nor where it would change nothing, nor to become another one.
+            // Neither without an identity, nor to the same one, nor to another one.
             for (acting, wanted) in
                 [(None, &tenants.ours), (Some(&tenants.ours), &tenants.ours), (Some(&tenants.ours), &tenants.theirs)]
             {
@@ -59,7 +59,7 @@ fn nobody_sets_it_by_hand_be_he_superuser() {
     }
 }
 
-/// A way is refused, and leaves the transaction acting as it did.
+/// A way is refused, and the identity does not change.
 fn attempt(session: &mut Client, way: &str, acting: Option<&NewToken>, role: &str) {
     let mut work = session.transaction().expect("a transaction begins");
     if let Some(token) = acting {
@@ -71,7 +71,7 @@ fn attempt(session: &mut Client, way: &str, acting: Option<&NewToken>, role: &st
     assert_eq!(refusal.code, "42501", "{role}: {way}: {refusal:?}");
     assert_eq!(who(&mut work), acting.map(|token| token.id), "{role}: {way}");
     drop(work);
-    // What authenticate was let set once, nobody sets again.
+    // A value that authenticate has set cannot be set again.
     assert_eq!(who(session), None, "{role}: {way}");
     if let Some(token) = acting {
         let again = format!("SET token_auth.identity = '{}'", token.id);
@@ -80,7 +80,7 @@ fn attempt(session: &mut Client, way: &str, acting: Option<&NewToken>, role: &st
 }
 
 #[test]
-fn a_grant_of_the_parameter_forges_nothing() {
+fn a_grant_of_the_parameter_does_not_allow_to_set_it() {
     let mut tenants = Tenants::preloading("token_auth");
     let role = &tenants.role;
     tenants.superuser.run(&format!("GRANT {SETTERS} TO {role}"), &[]);
@@ -100,7 +100,7 @@ fn a_grant_of_the_parameter_forges_nothing() {
 }
 
 #[test]
-fn only_whoever_may_call_authenticate_does() {
+fn authenticate_needs_execute() {
     let mut tenants = Tenants::preloading("token_auth");
     let role = &tenants.role;
     tenants.superuser.run(&format!("REVOKE {HOLDERS} FROM {role}"), &[]);
@@ -115,7 +115,7 @@ fn only_whoever_may_call_authenticate_does() {
         let refusal = session.refused(&format!("SELECT {call}($1)"), &[&tenants.ours.secret]);
         assert_eq!(refusal.code, "42501", "{call}: {refusal:?}");
     }
-    // Nor a function of its own on our library, which takes a superuser.
+    // Nor can it create a function on the library, which takes a superuser.
     let library = session.refused(
         &format!(
             "CREATE FUNCTION {role}.stolen(text) RETURNS token_auth.verification LANGUAGE c
@@ -128,7 +128,7 @@ fn only_whoever_may_call_authenticate_does() {
 }
 
 #[test]
-fn neither_does_a_startup_packet_nor_pgoptions() {
+fn neither_a_startup_packet_nor_pgoptions_sets_the_identity() {
     let tenants = Tenants::preloading("token_auth");
     let (role, id) = (&*tenants.role, tenants.ours.id);
     for role in [role, "postgres"] {
@@ -143,10 +143,10 @@ fn neither_does_a_startup_packet_nor_pgoptions() {
     }
 }
 
-/// ReadyForQuery, outside of a transaction.
+/// ReadyForQuery, outside a transaction.
 const READY: &str = "Z\0\0\0\x05I";
 
-/// What the server answers to a startup packet, until it is ready or hangs up.
+/// Returns the answer to a startup packet, until the server is ready or closes the connection.
 fn start_session(tenants: &Tenants, role: &str, settings: &[(&str, &str)]) -> String {
     let mut packet = 196_608_i32.to_be_bytes().to_vec();
     for (name, value) in [("user", role), ("database", DATABASE)].iter().chain(settings) {
@@ -168,7 +168,7 @@ fn start_session(tenants: &Tenants, role: &str, settings: &[(&str, &str)]) -> St
 }
 
 #[test]
-fn a_line_in_a_file_is_not_believed() {
+fn a_line_in_a_configuration_file_sets_no_identity() {
     let mut tenants = Tenants::preloading("token_auth");
     let id = tenants.ours.id.to_string();
     let refusal = tenants.superuser.refused(&format!("ALTER SYSTEM SET token_auth.identity = '{id}'"), &[]);
@@ -190,7 +190,7 @@ fn a_line_in_a_file_is_not_believed() {
 }
 
 #[test]
-fn roles_and_session_authorizations_bring_none() {
+fn roles_and_session_authorizations_set_no_identity() {
     let mut tenants = Tenants::preloading("token_auth");
     let role = tenants.role.clone();
     tenants
@@ -210,7 +210,7 @@ fn roles_and_session_authorizations_bring_none() {
         assert_eq!(refused.code, "42501", "{change}");
         superuser.batch_execute("ROLLBACK; RESET ROLE; RESET SESSION AUTHORIZATION").expect("back again");
     }
-    // It is the transaction that acts as the token, whichever role it has.
+    // The transaction is authenticated, whichever role it has.
     let mut session = tenants.session();
     let mut work = session.transaction().expect("a transaction begins");
     authenticate(&mut work, &tenants.ours);
@@ -227,9 +227,9 @@ fn an_error_in_parallel_mode_leaves_no_permission_standing() {
     let mut tenants = Tenants::preloading("token_auth");
     let role = tenants.role.clone();
     let mut session = tenants.session();
-    // Else the privilege on the parameter would hide what the hook does.
+    // Otherwise the privilege on the parameter would hide the effect of the hook.
     tenants.superuser.run(&format!("GRANT {SETTERS} TO {role}"), &[]);
-    // With a lie about it, so that it is called within a parallel query: by a worker, or by the leader.
+    // Declared PARALLEL SAFE falsely, so that it is called within a parallel query, by a worker or by the leader.
     session
         .batch_execute(&format!(
             "CREATE FUNCTION {role}.sly(secret text) RETURNS text LANGUAGE plpgsql PARALLEL SAFE
@@ -240,7 +240,7 @@ fn an_error_in_parallel_mode_leaves_no_permission_standing() {
              SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0"
         ))
         .expect("functions of one's own");
-    // No worker at all leaves the leader alone with a parallel plan; or it leaves the work to the workers.
+    // Without workers the leader runs the parallel plan alone. Or it leaves the work to the workers.
     for leader in
         ["max_parallel_workers = 0", "parallel_leader_participation = off", "parallel_leader_participation = on"]
     {
@@ -272,13 +272,13 @@ fn an_error_in_parallel_mode_leaves_no_permission_standing() {
 }
 
 #[test]
-fn a_timeout_or_cancel_in_the_middle_leaves_nobody() {
+fn a_timeout_or_cancel_leaves_no_identity() {
     let mut tenants = Tenants::preloading("token_auth");
     tenants.superuser.run(&format!("GRANT {SETTERS} TO {}", tenants.role), &[]);
     let mut session = tenants.session();
     let pid: i32 = session.get("SELECT pg_backend_pid()", &[]);
     for cancel in [false, true] {
-        // It waits for the lock in the middle of its reading.
+        // It waits for the lock while it reads.
         let mut lock = tenants.superuser.transaction().expect("a transaction begins");
         lock.run("LOCK TABLE token_auth.token", &[]);
         let timeout = if cancel { "0" } else { "100ms" };
@@ -307,7 +307,7 @@ fn a_timeout_or_cancel_in_the_middle_leaves_nobody() {
 }
 
 #[test]
-fn what_the_policy_asks_is_answered_to_whoever_has_a_token() {
+fn a_policy_lets_a_session_token_see_its_rows() {
     let mut tenants = Tenants::preloading("token_auth");
     let mut session = tenants.session();
     tenants.assert_nobody(&mut session, "before");

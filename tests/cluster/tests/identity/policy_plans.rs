@@ -1,13 +1,13 @@
-//! How often a policy asks: once where it is promised, once a row where it is not, and in parallel plans as well.
+//! How often a policy calls its functions: once or for each row, as documented, and also in parallel plans.
 
 use cluster::{Client, Cluster, Sql, TokenAuth};
 
 const ROWS: i64 = 20_000;
 
 #[test]
-fn what_is_asked_once_is_asked_once_and_what_is_asked_for_each_row_for_each_row() {
+fn each_form_of_policy_calls_its_functions_as_often_as_documented() {
     let (_cluster, mut db, secret) = start();
-    // The planner asks once more, to know how many there are.
+    // The planner calls it once more, for an estimate.
     assert!((1..=3).contains(&asked(
         &mut db,
         &secret,
@@ -20,7 +20,7 @@ fn what_is_asked_once_is_asked_once_and_what_is_asked_for_each_row_for_each_row(
 }
 
 #[test]
-fn policies_run_in_parallel_plans_and_say_there_what_they_say_elsewhere() {
+fn policies_run_in_parallel_plans_with_the_same_results() {
     let (_cluster, mut db, secret) = start();
     let settings = "SET LOCAL max_parallel_workers_per_gather = 2; SET LOCAL parallel_setup_cost = 0;
                     SET LOCAL parallel_tuple_cost = 0; SET LOCAL min_parallel_table_scan_size = 0";
@@ -44,7 +44,7 @@ fn policies_run_in_parallel_plans_and_say_there_what_they_say_elsewhere() {
     }
 }
 
-/// How often a function is called by a query that a policy applies to.
+/// Returns the number of calls of a function by a query with a policy.
 fn asked(db: &mut Client, secret: &str, table: &str, function: &str, settings: &str) -> i64 {
     let mut work = db.transaction().expect("it begins");
     work.run("SELECT token_auth.authenticate($1)", &[&secret]);
@@ -59,7 +59,7 @@ fn asked(db: &mut Client, secret: &str, table: &str, function: &str, settings: &
     work.get::<i64>(calls, &[&function]) - before
 }
 
-/// A table for each form of policy, and the secret of a token that sees a tenth of them.
+/// Creates a table for each form of policy, and returns the secret of a token that sees a tenth of the rows.
 fn start() -> (Cluster, Client, String) {
     let cluster = Cluster::builder().preload("token_auth").start();
     let mut db = cluster.create_database_with_token_auth("app");

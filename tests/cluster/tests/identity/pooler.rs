@@ -1,4 +1,4 @@
-//! Clients that take turns on one connection to the server, through a pooler in transaction mode, are each themselves.
+//! Clients that share one connection through a pooler in transaction mode each have their own identity.
 
 use cluster::{Client, Cluster, NewToken, Pooler, TokenAuth, refusal};
 use postgres::{
@@ -12,7 +12,7 @@ use std::{
 };
 
 const AUTHENTICATE: &str = "SELECT code FROM token_auth.authenticate($1)";
-/// As whom the transaction acts, by all that an application can ask.
+/// The identity of the transaction, by every function.
 const SEEN: &str = "
     SELECT concat_ws(' ', coalesce(token_auth.current_token_id()::text, 'nobody'),
                      token_auth.allows('email:read', 'red.example'), token_auth.allows('email:read', 'blue.example'),
@@ -21,28 +21,28 @@ const NOBODY: &str = "nobody f f nothing";
 const DISCARD_ALWAYS: &[(&str, &str)] = &[("server_reset_query", "DISCARD ALL"), ("server_reset_query_always", "1")];
 
 #[test]
-fn clients_in_turn_are_themselves_with_simple_queries() {
+fn clients_have_their_own_identity_with_simple_queries() {
     assert_each_is_itself(Protocol::Simple, &[]);
 }
 
 #[test]
-fn clients_in_turn_are_themselves_with_unnamed_statements() {
+fn clients_have_their_own_identity_with_unnamed_statements() {
     assert_each_is_itself(Protocol::Unnamed, &[]);
 }
 
 #[test]
-fn clients_in_turn_are_themselves_with_statements_prepared_before() {
+fn clients_have_their_own_identity_with_prepared_statements() {
     assert_each_is_itself(Protocol::Prepared, &[]);
 }
 
 #[test]
-fn clients_in_turn_are_themselves_where_the_pooler_discards_all_after_each_transaction() {
+fn clients_have_their_own_identity_if_the_pooler_discards_all_after_each_transaction() {
     assert_each_is_itself(Protocol::Simple, DISCARD_ALWAYS);
 }
 
-/// That the tests above can fail.
+/// The tests above can fail.
 #[test]
-fn a_setting_of_the_applications_own_is_passed_on_to_the_next_client() {
+fn a_setting_of_the_application_does_reach_the_next_client() {
     let scene = PoolerScene::shared();
     let setting = Means {
         become_somebody: "SELECT set_config('app.user', $1, false)",
@@ -62,7 +62,7 @@ fn a_plan_that_clients_share_shows_each_its_own_rows() {
     let pooler = scene.pooler(&[]);
     let [mut red, mut blue] = scene.guests(&pooler, Protocol::Simple);
     red.does(&format!("PREPARE seen AS {SEEN}"));
-    // More often than it takes to settle on a generic plan.
+    // Often enough for a generic plan.
     for _ in 0..10 {
         assert_eq!(blue.ask("EXECUTE seen", &[]), NOBODY);
         for (guest, token) in [(&mut red, &scene.red), (&mut blue, &scene.blue)] {
@@ -77,7 +77,7 @@ fn a_plan_that_clients_share_shows_each_its_own_rows() {
 }
 
 #[test]
-fn it_ends_for_all_clients_with_the_transaction_however_that_ends() {
+fn the_identity_ends_for_all_clients_with_the_transaction() {
     let scene = PoolerScene::shared();
     let pooler = scene.pooler(&[]);
     let [mut red, mut blue] = scene.guests(&pooler, Protocol::Unnamed);
@@ -98,7 +98,7 @@ fn it_ends_for_all_clients_with_the_transaction_however_that_ends() {
 }
 
 #[test]
-fn it_follows_savepoints_and_reaches_no_other_client() {
+fn the_identity_follows_savepoints_and_reaches_no_other_client() {
     let scene = PoolerScene::shared();
     let pooler = scene.pooler(&[]);
     let [mut red, mut blue] = scene.guests(&pooler, Protocol::Unnamed);
@@ -122,7 +122,7 @@ fn it_follows_savepoints_and_reaches_no_other_client() {
 }
 
 #[test]
-fn it_ends_with_the_statement_outside_of_a_transaction_block() {
+fn the_identity_ends_with_the_statement_outside_a_transaction_block() {
     let scene = PoolerScene::shared();
     let pooler = scene.pooler(&[]);
     for protocol in [Protocol::Simple, Protocol::Unnamed, Protocol::Prepared] {
@@ -133,7 +133,7 @@ fn it_ends_with_the_statement_outside_of_a_transaction_block() {
         red.authenticate(&scene.red);
         assert_eq!(red.ask(SEEN, &[]), NOBODY, "{protocol:?}");
     }
-    // Several statements in one message are a transaction, unless they end it themselves.
+    // Several statements in one message are one transaction, unless they end it.
     let [mut red, mut blue] = scene.guests(&pooler, Protocol::Simple);
     let authenticate = AUTHENTICATE.replace("$1", &format!("'{}'", scene.red.shows));
     assert_eq!(red.ask(&format!("{authenticate}; {SEEN}"), &[]), scene.red.is_seen_as);
@@ -144,7 +144,7 @@ fn it_ends_with_the_statement_outside_of_a_transaction_block() {
 }
 
 #[test]
-fn it_ends_when_the_client_leaves_in_the_middle_of_its_transaction() {
+fn the_identity_ends_when_the_client_disconnects_in_its_transaction() {
     let scene = PoolerScene::shared();
     for settings in [&[], DISCARD_ALWAYS] {
         let pooler = scene.pooler(settings);
@@ -162,7 +162,7 @@ fn it_ends_when_the_client_leaves_in_the_middle_of_its_transaction() {
 }
 
 #[test]
-fn no_client_sets_it_for_itself_or_the_others() {
+fn no_client_sets_the_identity_for_itself_or_others() {
     let scene = PoolerScene::shared();
     let pooler = scene.pooler(&[]);
     let [mut red, mut blue] = scene.guests(&pooler, Protocol::Simple);
@@ -186,7 +186,7 @@ fn no_client_sets_it_for_itself_or_the_others() {
             assert_eq!(blue.ask(SEEN, &[]), NOBODY, "{sql}");
         }
     }
-    // It would be an option of the connection to the server, and so of all clients.
+    // It would be an option of the connection to the server, and so of all its clients.
     let options = format!("-c token_auth.identity={}", scene.red.id());
     assert!(pooler.try_connect(Some(&options)).is_err(), "the pooler passes on command-line options");
     let careless = scene.pooler(&[("ignore_startup_parameters", "options")]);
@@ -194,14 +194,14 @@ fn no_client_sets_it_for_itself_or_the_others() {
     assert_eq!(Guest::new(ignored, Protocol::Simple).ask(SEEN, &[]), NOBODY);
 }
 
-/// How clients say who they are, how they see it, and what they see where they have not said it.
+/// The statements of clients, and what they must see with and without authentication.
 struct Means {
     become_somebody: &'static str,
     seen: &'static str,
     as_nobody: &'static str,
 }
 
-/// What a client says to become somebody, and what it must see then.
+/// The secret of a client, and what it must see when it is authenticated.
 struct User {
     shows: String,
     is_seen_as: String,
@@ -224,7 +224,7 @@ fn assert_each_is_itself(protocol: Protocol, settings: &[(&str, &str)]) {
     assert!(mistaken.is_empty(), "{} times, such as {:?}", mistaken.len(), mistaken.first());
 }
 
-/// Each user has a client and 500 transactions, and is nobody in every other one. Returns whom they were taken for instead.
+/// Each user has a client and 500 transactions, and is authenticated in every second one. Returns the wrong identities.
 fn take_turns<'a>(
     pooler: &Pooler,
     protocol: Protocol,
@@ -272,7 +272,7 @@ fn take_turns<'a>(
 enum Protocol {
     Simple,
     Unnamed,
-    /// Under a name, once, and then used in all transactions.
+    /// A named statement that all transactions use.
     Prepared,
 }
 
@@ -296,7 +296,7 @@ impl Guest {
         assert_eq!(self.ask(AUTHENTICATE, &[&user.shows]), "ok");
     }
 
-    /// The only column of the last row.
+    /// Returns the only column of the last row.
     fn ask(&mut self, sql: &str, params: &[&String]) -> String {
         let answer = match self.protocol {
             Protocol::Simple => {
@@ -328,7 +328,7 @@ impl Guest {
     }
 }
 
-/// Two tokens, each for a domain of its own, and a table in which each may see a row.
+/// Two tokens with a domain each, and a table in which each sees one row.
 struct PoolerScene {
     cluster: Cluster,
     red: User,
@@ -336,7 +336,7 @@ struct PoolerScene {
 }
 
 impl PoolerScene {
-    /// That of this process; the last test that has it stops its cluster.
+    /// Returns the scene of this process. The last test stops its cluster.
     fn shared() -> Arc<PoolerScene> {
         static SCENE: Mutex<Weak<PoolerScene>> = Mutex::new(Weak::new());
         cluster::shared(&SCENE, PoolerScene::set)
@@ -366,7 +366,7 @@ impl PoolerScene {
         PoolerScene { cluster, red, blue }
     }
 
-    /// All clients of it share one connection to the server.
+    /// All its clients share one connection to the server.
     fn pooler(&self, settings: &[(&str, &str)]) -> Pooler {
         self.cluster.pooler("app", "application", settings)
     }

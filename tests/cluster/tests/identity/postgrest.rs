@@ -1,4 +1,4 @@
-//! examples/postgrest.sql, under the transactions in which PostgREST calls it.
+//! examples/postgrest.sql, in the transactions of PostgREST.
 
 use cluster::{Client, Cluster, NewToken, Sql, TokenAuth, refusal};
 use postgres::Transaction;
@@ -11,7 +11,7 @@ const WHO: &str = "SELECT token_auth.current_token_id()";
 const ROWS: &str = "SELECT domain FROM message ORDER BY domain";
 
 #[test]
-fn a_request_acts_as_the_token_that_it_carries() {
+fn a_request_is_authenticated_as_the_token_in_its_header() {
     let scene = PostgrestScene::shared();
     let mut session = scene.authenticator();
     for scheme in ["Token", "token", "TOKEN", "Bearer", "bearer", "BEARER", "bEaReR", "  Bearer  ", "Token\t"] {
@@ -25,7 +25,7 @@ fn a_request_acts_as_the_token_that_it_carries() {
 }
 
 #[test]
-fn a_request_without_a_token_is_nobodys() {
+fn a_request_without_a_token_is_not_authenticated() {
     let scene = PostgrestScene::shared();
     let secret = &scene.red.secret;
     let without = [
@@ -49,7 +49,7 @@ fn a_request_without_a_token_is_nobodys() {
     for headers in without.iter().map(|headers| Some(&**headers)) {
         assert_eq!(answer(&mut session, headers).expect("no token"), (None, vec![]), "{headers:?}");
     }
-    // In a session that never knew the setting, where it reads NULL.
+    // In a session without the setting, which is NULL there.
     assert_eq!(answer(&mut scene.authenticator(), None).expect("no token"), (None, vec![]));
 }
 
@@ -86,7 +86,7 @@ fn a_token_that_is_refused_is_a_401() {
 }
 
 #[test]
-fn headers_that_are_no_json_fail_the_request() {
+fn headers_that_are_not_json_fail_the_request() {
     let scene = PostgrestScene::shared();
     let mut session = scene.authenticator();
     for headers in ["{", "Token", &scene.red.secret, r#"{"authorization": }"#] {
@@ -97,7 +97,7 @@ fn headers_that_are_no_json_fail_the_request() {
 }
 
 #[test]
-fn the_next_request_on_the_connection_is_nobodys() {
+fn the_next_request_on_the_connection_is_not_authenticated() {
     let scene = PostgrestScene::shared();
     let mut session = scene.authenticator();
     let good = authorization(&format!("Token {}", scene.red.secret));
@@ -106,7 +106,7 @@ fn the_next_request_on_the_connection_is_nobodys() {
     for main in [&fine as &dyn Fn(&mut Transaction) -> _, &failing] {
         let _ = request(&mut session, Some(&good), main);
         assert_eq!(session.get::<Option<i64>>(WHO, &[]), None);
-        // What was set for that request is not unset now, but empty.
+        // The settings of that request are now empty, not unset.
         assert_eq!(session.get::<Option<String>>("SELECT current_setting('request.headers', true)", &[]).unwrap(), "");
         assert_eq!(answer(&mut session, None).expect("no token"), (None, vec![]));
     }
@@ -148,7 +148,7 @@ fn the_roles_of_requests_cannot_authenticate_by_themselves() {
         let answer = request(&mut session, headers, |work| work.query(&authenticate, &[]).map(drop));
         assert_eq!(refusal(&answer.expect_err("web_anon authenticates")).code, "42501");
     }
-    // Before it becomes web_anon, authenticator may do nothing at all.
+    // The role authenticator has no privilege before it becomes web_anon.
     for call in [&*authenticate, "SELECT api.authenticate_request()", "SELECT FROM api.message"] {
         assert_eq!(session.refused(call, &[]).code, "42501", "{call}");
     }
@@ -165,7 +165,7 @@ fn the_roles_of_requests_cannot_authenticate_by_themselves() {
     assert_eq!(executors("api.authenticate_request()"), ["request_authenticator", "web_anon"]);
 }
 
-/// As whom a request acts, and what it gets of a table.
+/// The session token of a request, and the rows that it sees.
 fn answer(session: &mut Client, headers: Option<&str>) -> Result<(Option<i64>, Vec<String>), postgres::Error> {
     request(session, headers, |work| {
         let who = work.query_one(WHO, &[])?.get(0);
@@ -173,7 +173,7 @@ fn answer(session: &mut Client, headers: Option<&str>) -> Result<(Option<i64>, V
     })
 }
 
-/// A GET, as PostgREST 12 to 14 have it: settings, the pre-request, the main query, each a statement of one transaction.
+/// A GET, as PostgREST 12 to 14 do it: settings, the pre-request and the main query, each a statement of one transaction.
 /// https://docs.postgrest.org/en/v12/references/transactions.html
 fn request<T>(
     session: &mut Client,
@@ -199,7 +199,7 @@ fn authorization(value: &str) -> String {
     format!(r#"{{"accept": "*/*", "authorization": "{}"}}"#, value.replace('\t', r"\t"))
 }
 
-/// The example, two tokens, each for a domain of its own, and a table in which each may see a row.
+/// The example, two tokens with a domain each, and a table in which each sees one row.
 struct PostgrestScene {
     cluster: Cluster,
     account: i64,
@@ -208,7 +208,7 @@ struct PostgrestScene {
 }
 
 impl PostgrestScene {
-    /// That of this process; the last test that has it stops its cluster.
+    /// Returns the scene of this process. The last test stops its cluster.
     fn shared() -> Arc<PostgrestScene> {
         static SCENE: Mutex<Weak<PostgrestScene>> = Mutex::new(Weak::new());
         cluster::shared(&SCENE, PostgrestScene::set)
@@ -235,7 +235,7 @@ impl PostgrestScene {
         PostgrestScene { cluster, account, red, blue }
     }
 
-    /// A connection of PostgREST's pool.
+    /// Opens a connection of PostgREST's pool.
     fn authenticator(&self) -> Client {
         self.cluster.connect("app", "authenticator")
     }

@@ -1,5 +1,5 @@
-//! Where the library is not preloaded, anybody can set a placeholder of the setting's name, and a superuser can store one:
-//! it is not believed, neither by the accessors, which load the library, nor by a policy that asks them.
+//! If the library is not preloaded, every user can set a placeholder of the setting's name, and a superuser can store one.
+//! It is no identity, neither for the functions, which load the library, nor for a policy that calls them.
 
 use cluster::scene::tenants::{DATABASE, MESSAGES, Tenants, authenticate, who};
 use cluster::{Client, Sql, seconds, wait_until};
@@ -7,7 +7,7 @@ use cluster::{Client, Sql, seconds, wait_until};
 const SHOW: &str = "SELECT current_setting('token_auth.identity', true)";
 
 #[test]
-fn a_placeholder_is_not_believed() {
+fn a_placeholder_is_no_identity() {
     let tenants = Tenants::preloading("");
     let ways = [
         "SET token_auth.identity = '$'",
@@ -37,7 +37,7 @@ fn a_placeholder_is_not_believed() {
     }
 }
 
-/// Whoever sets a placeholder acts as nobody, however he asks, and nothing is left of it.
+/// A session with a placeholder is not authenticated, and the placeholder is dropped.
 fn assert_not_believed(tenants: &Tenants, session: &mut Client, why: &str) {
     assert_eq!(who(session), None, "{why}");
     assert!(!session.get::<bool>("SELECT token_auth.allows('email:read', 'ours.example')", &[]), "{why}");
@@ -48,7 +48,7 @@ fn assert_not_believed(tenants: &Tenants, session: &mut Client, why: &str) {
 }
 
 #[test]
-fn a_policy_alone_does_not_believe_it() {
+fn a_policy_does_not_accept_a_placeholder() {
     let mut tenants = Tenants::preloading("");
     let forms = [
         "token_auth.allows('email:read', domain)",
@@ -69,7 +69,7 @@ fn a_policy_alone_does_not_believe_it() {
 }
 
 #[test]
-fn what_is_stored_or_sent_at_the_start_is_not_believed() {
+fn a_stored_or_startup_setting_is_no_identity() {
     let mut tenants = Tenants::preloading("");
     let (role, id) = (tenants.role.clone(), tenants.ours.id);
     let options = format!("-c token_auth.identity={id}");
@@ -80,7 +80,7 @@ fn what_is_stored_or_sent_at_the_start_is_not_believed() {
     let mut session = tenants.cluster.try_connect_with_options(DATABASE, "postgres", &options).expect("it is let in");
     assert_not_believed(&tenants, &mut session, &options);
 
-    // A superuser who has not loaded the library can store it.
+    // A superuser can store it before the library is loaded.
     let mut superuser = tenants.cluster.connect(DATABASE, "postgres");
     for object in [format!("ROLE {role}"), format!("ROLE {role} IN DATABASE {DATABASE}")] {
         superuser.run(&format!("ALTER {object} SET token_auth.identity = '{id}'"), &[]);
@@ -96,7 +96,7 @@ fn what_is_stored_or_sent_at_the_start_is_not_believed() {
              GRANT EXECUTE ON FUNCTION {role}.stored TO {role}"
         ))
         .expect("a function with the clause");
-    // The library is loaded within the function, or was before.
+    // The library is loaded in the function, or was before.
     for loaded in [false, true] {
         let mut session = tenants.session();
         let before = loaded.then(|| who(&mut session));
@@ -113,11 +113,11 @@ fn what_is_stored_or_sent_at_the_start_is_not_believed() {
 }
 
 #[test]
-fn a_worker_that_loads_the_library_itself_does_not_believe_it() {
+fn a_parallel_worker_that_loads_the_library_drops_a_placeholder() {
     let tenants = Tenants::preloading("");
     let role = &tenants.role;
     let mut session = tenants.session();
-    // Its body is run by workers only, so the leader never loads the library, and they start with its placeholder.
+    // Only workers run its body, so the leader never loads the library, and they start with its placeholder.
     session
         .batch_execute(&format!(
             "CREATE FUNCTION {role}.peek() RETURNS bigint LANGUAGE plpgsql PARALLEL SAFE
@@ -137,7 +137,7 @@ fn a_worker_that_loads_the_library_itself_does_not_believe_it() {
     assert_eq!(session.get::<String>(SHOW, &[]), tenants.ours.id.to_string(), "the leader has not loaded it");
     assert_not_believed(&tenants, &mut session, "in the leader");
 
-    // An identity that is one gets there.
+    // A real identity gets there.
     let mut work = session.transaction().expect("a transaction begins");
     authenticate(&mut work, &tenants.theirs);
     let row = work.row(&query, &[]);
@@ -178,7 +178,7 @@ fn the_first_call_of_a_session_authenticates() {
 }
 
 #[test]
-fn a_line_in_a_file_is_not_believed() {
+fn a_line_in_a_configuration_file_sets_no_identity() {
     let tenants = Tenants::preloading("");
     let id = tenants.ours.id.to_string();
     let mut superuser = tenants.cluster.connect(DATABASE, "postgres");

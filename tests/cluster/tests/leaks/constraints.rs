@@ -1,19 +1,19 @@
-//! Whichever constraint is broken, and by whom: no digest gets into the log, into statistics or into what a session is
-//! told. PostgreSQL itself would print the row or the key.
+//! No violated constraint puts a digest into the log, into statistics or into an error that a session
+//! receives. PostgreSQL itself would print the row or the key.
 
 use cluster::{Client, Refusal, Sql, Stage, digest_hex, refusal, talkative};
 use std::collections::BTreeSet;
 use std::io::Write;
 
 #[test]
-fn no_broken_constraint_tells_a_digest() {
+fn no_violated_constraint_shows_a_digest() {
     let mut breaker = Breaker::new(Stage::start(talkative().preload("token_auth")));
     breaker.break_every_constraint();
     breaker.stage.assert_no_leaks();
 }
 
 #[test]
-fn no_broken_constraint_tells_a_digest_once_the_library_is_loaded() {
+fn no_violated_constraint_shows_a_digest_after_the_library_is_loaded() {
     let mut breaker = Breaker::new(Stage::start(talkative()));
     breaker.first = "SELECT token_auth.is_name('this loads the library')";
     breaker.break_every_constraint();
@@ -21,7 +21,7 @@ fn no_broken_constraint_tells_a_digest_once_the_library_is_loaded() {
 }
 
 #[test]
-fn no_broken_copy_tells_a_digest() {
+fn no_failed_copy_shows_a_digest() {
     let mut breaker = Breaker::new(Stage::start(talkative().preload("token_auth")));
     breaker.copy_a_wrong_row("a blank hint", "23514", " \ttest");
     breaker.copy_a_wrong_row("a column too many", "22P04", "hint\ttest\tmore");
@@ -29,12 +29,12 @@ fn no_broken_copy_tells_a_digest() {
     breaker.stage.assert_no_leaks();
 }
 
-/// Breaks constraints by plain DML as the superuser, each in a session of its own.
+/// Violates constraints by plain DML as the superuser, each in a session of its own.
 struct Breaker {
     stage: Stage,
-    /// For ids and names that nothing has yet.
+    /// A number for new ids and names.
     fresh: i64,
-    /// What each session does first.
+    /// The first statement of each session.
     first: &'static str,
 }
 
@@ -43,7 +43,7 @@ impl Breaker {
         Breaker { stage, fresh: 1_000_000, first: "SELECT 1" }
     }
 
-    /// One constraint after the other, and none is forgotten.
+    /// Violates every constraint.
     fn break_every_constraint(&mut self) {
         let mut provoked = BTreeSet::new();
         for (table, constraint, changes) in WRONG_ROWS {
@@ -77,7 +77,7 @@ impl Breaker {
         session
     }
 
-    /// Inserts a copy of a good row that is wrong in one respect.
+    /// Inserts a copy of a valid row with one violation.
     fn insert_wrong_row(&mut self, table: &str, changes: &str) -> Refusal {
         let fresh = self.fresh_values(table);
         let sql = format!(
@@ -94,7 +94,7 @@ impl Breaker {
         refusal
     }
 
-    /// Values for a new row of a table that break nothing, as a JSON object.
+    /// Returns valid values for a new row of a table, as a JSON object.
     fn fresh_values(&mut self, table: &str) -> String {
         self.fresh += 1;
         let number = self.fresh;
@@ -118,7 +118,7 @@ impl Breaker {
         }
     }
 
-    /// COPY shows the line that it was reading, and the digest is at its beginning.
+    /// COPY shows the line that it was reading, which begins with the digest.
     fn copy_a_wrong_row(&mut self, what: &str, code: &str, rest: &str) {
         self.fresh += 1;
         let digest = digest_hex(what);
@@ -184,7 +184,7 @@ impl Breaker {
     }
 }
 
-/// A table, a constraint of it, and how a copy of a good row has to be changed to break that and no other.
+/// A table, a constraint, and the change of a valid row that violates only this constraint.
 const WRONG_ROWS: &[(&str, &str, &str)] = &[
     ("profile", "profile_pkey", r#"{"name": "own"}"#),
     ("profile", "profile_name_is_name", r#"{"name": " "}"#),
@@ -225,7 +225,7 @@ const WRONG_ROWS: &[(&str, &str, &str)] = &[
     ("token_access", "token_access_scopes_format", r#"{"scopes": ["email"]}"#),
 ];
 
-/// Constraints that no statement can break, and why.
+/// Constraints that no statement can violate, and why.
 const NOT_PROVOKABLE: &[(&str, &str)] = &[
     ("domain_account_id_id_key", "two rows with the same id break the primary key first"),
     ("token_account_id_id_key", "two rows with the same id break the primary key first"),

@@ -3,7 +3,7 @@
 use cluster::{Client, Cluster, Sql, TokenAuth, refusal};
 use postgres::Row;
 
-/// Calls that take text which is no UTF-8. `$1` is an account, `$2` a token.
+/// Calls with text that is not UTF-8. `$1` is an account, `$2` a token.
 const REFUSED: [&str; 12] = [
     "token_auth.create_account(name => bad)",
     "token_auth.create_account(name => 'x', profile => bad)",
@@ -20,7 +20,7 @@ const REFUSED: [&str; 12] = [
 ];
 
 #[test]
-fn bytes_that_are_no_utf8_are_refused_in_a_database_without_an_encoding() {
+fn bytes_that_are_not_utf8_are_refused_in_a_database_without_an_encoding() {
     let mut ascii = WithoutEncoding::start();
     for call in REFUSED {
         ascii.assert_is_no_text(call);
@@ -36,7 +36,7 @@ fn bytes_that_are_no_utf8_are_refused_in_a_database_without_an_encoding() {
 }
 
 #[test]
-fn verification_answers_about_bytes_that_are_no_utf8() {
+fn verification_accepts_bytes_that_are_not_utf8() {
     let mut ascii = WithoutEncoding::start();
     let secret = ascii.secret.clone();
     for (call, code) in [
@@ -51,7 +51,7 @@ fn verification_answers_about_bytes_that_are_no_utf8() {
 }
 
 #[test]
-fn no_row_has_a_name_that_is_no_utf8() {
+fn no_row_has_a_name_that_is_not_utf8() {
     let mut ascii = WithoutEncoding::start();
     for update in [
         "UPDATE token_auth.account SET name = name || convert_from('\\xff', 'SQL_ASCII')",
@@ -59,7 +59,7 @@ fn no_row_has_a_name_that_is_no_utf8() {
         "UPDATE token_auth.token SET hint = hint || convert_from('\\xff', 'SQL_ASCII')",
         "UPDATE token_auth.token_access SET scopes = ARRAY['a:' || convert_from('\\xff', 'SQL_ASCII')]",
     ] {
-        // Caught in the server: the message has the row in it, which cannot be sent to a client that wants UTF-8.
+        // Caught in the server: the message contains the row, which cannot be sent to a client with UTF-8.
         let caught =
             format!("DO $$ BEGIN {update}; RAISE 'not refused'; EXCEPTION WHEN check_violation THEN NULL; END $$");
         ascii.db.run(&caught, &[]);
@@ -74,7 +74,7 @@ fn the_extension_is_refused_in_a_database_whose_text_is_not_utf8() {
     assert_eq!(db.get::<i64>("SELECT count(*) FROM pg_namespace WHERE nspname = 'token_auth'", &[]), 0);
 }
 
-/// A database with the encoding SQL_ASCII, which takes any bytes, and a token in it.
+/// A database with the encoding SQL_ASCII, which accepts any bytes, and a token.
 struct WithoutEncoding {
     cluster: Cluster,
     db: Client,
@@ -94,7 +94,7 @@ impl WithoutEncoding {
         WithoutEncoding { cluster, db, account, token: token.id, secret: token.secret }
     }
 
-    /// Calls a function, with a good letter and a lone 0xff in the column `bad`.
+    /// Calls a function with a letter and a lone 0xff in the column `bad`.
     fn call(&mut self, call: &str) -> Result<Row, postgres::Error> {
         // Both parameters are declared here, so that each call may use what it needs.
         let sql = format!(
@@ -104,7 +104,7 @@ impl WithoutEncoding {
         self.db.query_one(&sql, &[&self.account, &self.token])
     }
 
-    /// The function itself says so: the server would say it in other words when it cannot send a message.
+    /// Asserts that the function itself raises the error: the server's own error for a message that it cannot send has other words.
     fn assert_is_no_text(&mut self, call: &str) {
         let error = self.call(call).err().unwrap_or_else(|| panic!("not refused: {call}"));
         let refusal = refusal(&error);

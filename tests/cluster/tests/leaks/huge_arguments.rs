@@ -1,10 +1,10 @@
-//! No input stops the server or makes a session deaf: every argument that can be long is tried at its longest, by its type, so a
-//! new function is tried as well.
+//! No input ends the server or makes a session ignore a cancellation: every argument that can be long is tried at its longest, by its type, so a
+//! new function is tried, too.
 
 use cluster::{Client, Cluster, Sql, TokenAuth};
 use std::time::{Duration, Instant};
 
-/// Of a text: PostgreSQL takes no value of more than a gigabyte.
+/// The length of a text: PostgreSQL accepts no value of more than a gigabyte.
 const HUGE: &[(&str, &[&str])] = &[
     ("text", &["huge('a', 1000000000)", "huge('é' || ' ', 330000000)", "huge('a b' || ' ', 250000000)"]),
     ("bytea", &["convert_to(huge('a', 400000000), 'UTF8')"]),
@@ -19,7 +19,7 @@ const HUGE: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// A value for an argument that is not the one that is tried.
+/// A value for an argument that is not tried.
 fn usual(argument_type: &str) -> &'static str {
     match argument_type {
         "bigint" => "1",
@@ -73,7 +73,7 @@ fn calls(db: &mut Client) -> Vec<Call> {
 }
 
 fn scene(db: &mut Client) {
-    // A constant would be made when the statement is planned, and be copied: it would not get as far as the call.
+    // A constant would be computed and copied when the statement is planned, and would not reach the call.
     db.batch_execute(
         "CREATE FUNCTION huge(text, int) RETURNS text LANGUAGE internal VOLATILE STRICT AS 'repeat';
          CREATE FUNCTION huge_array(anyelement, int[]) RETURNS anyarray LANGUAGE internal VOLATILE AS 'array_fill'",
@@ -110,10 +110,10 @@ fn no_argument_of_a_gigabyte_stops_a_server_with_little_more() {
     let started: String = db.get("SELECT pg_postmaster_start_time()::text", &[]);
     let mut answered = 0;
     let statements = STATEMENTS.iter().map(|sql| sql.to_string());
-    // Of texts one does here; no_argument_is_waited_for() has all.
+    // One text is enough here; no_argument_delays_a_call() has all.
     let calls = calls(&mut db).into_iter().filter(|call| !call.value.contains("' "));
     for sql in calls.map(|call| call.sql).chain(statements) {
-        // An answer is as good as an error. A lost session is neither.
+        // A result is as good as an error. A lost session is neither.
         match db.simple_query(&sql) {
             Ok(_) => answered += 1,
             Err(error) => {
@@ -125,7 +125,7 @@ fn no_argument_of_a_gigabyte_stops_a_server_with_little_more() {
         assert_eq!(db.get::<i32>("SELECT 1", &[]), 1, "{sql}");
     }
     assert!(answered > 10, "{answered} answers");
-    // Code that a statement of ours sets off has no way either.
+    // Triggers that a query sets off cannot end the server either.
     db.batch_execute(
         "CREATE TABLE loud (token_id bigint REFERENCES token_auth.token ON DELETE CASCADE);
          CREATE FUNCTION loud() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -145,11 +145,11 @@ fn no_argument_of_a_gigabyte_stops_a_server_with_little_more() {
 }
 
 #[test]
-fn no_argument_is_waited_for() {
+fn no_argument_delays_a_call() {
     let cluster = Cluster::builder().preload("token_auth").start();
     let mut db = cluster.create_database_with_token_auth("app");
     scene(&mut db);
-    // The value is made first, and the call is measured without it.
+    // The value is computed first, and the call is measured without it.
     db.batch_execute(
         "CREATE FUNCTION measure(call text, value text, type text) RETURNS float8 LANGUAGE plpgsql AS $$
          DECLARE began timestamptz; took float8; best float8 := 1e9;
@@ -172,7 +172,7 @@ fn no_argument_is_waited_for() {
     db.run("SET plan_cache_mode = force_generic_plan", &[]);
     for call in calls(&mut db) {
         let (kind, _) = HUGE.iter().find(|(_, values)| values.contains(&call.value)).expect("a value of the list");
-        // A tenth of the longest, as a session has it that can be waited for.
+        // A tenth of the longest.
         let value = call.value.replace("000000)", "00000)").replace("000000]", "00000]");
         let body = call.measured.replace("SELECT ", "").replace("$1", "a");
         let took: f64 = db.get("SELECT measure($1, $2, $3)", &[&body, &value, &kind]);
@@ -180,7 +180,7 @@ fn no_argument_is_waited_for() {
     }
 }
 
-/// A token with as much access as can be given, which manages another one.
+/// A token with as much access as can be granted manages another one.
 #[test]
 fn much_access_is_compared_quickly_and_can_be_cancelled() {
     const DOMAINS: i32 = 3_000;

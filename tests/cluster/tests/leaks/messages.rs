@@ -1,5 +1,5 @@
-//! No secret and no digest gets out while tokens live and functions refuse: not into the log, not into statistics, not
-//! into what a session is told.
+//! No secret and no digest leaks during the life of tokens and in refused calls: not into the log, not into statistics, not
+//! into errors.
 
 use cluster::{NewToken, Sql, Stage, ToSql, TokenAuth, talkative};
 
@@ -11,7 +11,7 @@ fn a_tokens_whole_life_leaves_no_trace_of_its_secret() {
     stage.assert_no_leaks();
 }
 
-/// Anybody may have plans printed into the log, with the values that they were made for.
+/// Every user may have plans printed into the log, with the values that they were made for.
 #[test]
 fn a_plan_that_is_printed_has_no_digest_in_it() {
     let mut stage = Stage::start(
@@ -22,7 +22,7 @@ fn a_plan_that_is_printed_has_no_digest_in_it() {
     );
     let token = stage.manager.token(stage.account, "planned for", &["email:send"], "mail.example");
     assert!(stage.verifier.is_good(&token.secret));
-    // This is how PostgreSQL prints bytes, and the log has some of a digest that a statement spells out.
+    // PostgreSQL prints bytes in this way, and the log contains a digest that a statement spells out.
     let digest = stage.superuser.get::<Vec<u8>>("SELECT digest FROM token_auth.token WHERE id = $1", &[&token.id]);
     let printed = |digest: &[u8]| digest.iter().map(|byte| format!(" {}", *byte as i8)).collect::<String>();
     let known = stage.superuser.get::<Vec<u8>>("SELECT sha256('known') || ''::bytea", &[]);
@@ -33,9 +33,9 @@ fn a_plan_that_is_printed_has_no_digest_in_it() {
     assert!(!log.contains(&printed(&digest)), "a plan has the digest in it");
 }
 
-/// The server runs with RUST_BACKTRACE set. What policies call, and what is verified, is not wrapped for each call, but for each reading.
+/// The server runs with RUST_BACKTRACE set. Verification and the functions for policies are guarded only while they read.
 #[test]
-fn an_error_in_the_midst_of_a_policy_has_no_backtrace_in_it() {
+fn an_error_within_a_policy_contains_no_backtrace() {
     let mut stage = Stage::start(talkative().preload("token_auth"));
     stage.superuser.run("GRANT EXECUTE ON FUNCTION token_auth.authenticate TO verifier", &[]);
     let mut locks = stage.cluster.connect("app", "postgres");
@@ -44,7 +44,7 @@ fn an_error_in_the_midst_of_a_policy_has_no_backtrace_in_it() {
         ("domain", "SELECT token_auth.allows('email:send', 'mail.example')"),
         ("domain", "SELECT token_auth.allowed_domains('email:send')"),
         ("domain", "SELECT token_auth.allowed_domain_ids('email:send')"),
-        // The domain is not remembered.
+        // The domain is not cached.
         ("domain", "SELECT token_auth.verify_token('$secret', NULL, 'mail.example')"),
     ] {
         let mut work = stage.verifier.transaction().expect("it begins");
@@ -99,7 +99,7 @@ fn live_a_life(stage: &mut Stage) {
     manager.run("SELECT token_auth.sweep()", &[]);
 }
 
-/// Every refusal that the functions are documented to give, with values bound as parameters.
+/// Every documented error of the functions, with values bound as parameters.
 fn provoke_functions(stage: &mut Stage) {
     let Stage { manager, verifier, superuser, account, token, watch, .. } = stage;
     let (account, id, secret) = (&*account, &token.id, &token.secret);

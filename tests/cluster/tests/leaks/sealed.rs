@@ -1,5 +1,5 @@
-//! No secret, no key and no sealed copy gets out while secrets are revealed, sealed anew and erased, while that fails, and
-//! while plain DML breaks what it can: not into the log, not into statistics, not into what a session is told.
+//! No secret, key or sealed copy leaks while secrets are revealed, resealed and erased, while that fails, and
+//! while plain DML violates constraints: not into the log, not into statistics, not into errors.
 
 use cluster::{Client, NewToken, Sql, Stage, TokenAuth, digest_hex, refusal, talkative};
 use std::io::Write;
@@ -19,7 +19,7 @@ fn revealing_and_sealing_leave_no_trace_of_a_secret_or_a_key() {
 }
 
 #[test]
-fn no_broken_row_or_copy_tells_a_sealed_copy() {
+fn no_violated_constraint_or_failed_copy_shows_a_sealed_copy() {
     let mut vault = Vault::start();
     vault.break_rows();
     for (what, code, line) in [
@@ -49,7 +49,7 @@ fn statistics_of_the_planner_have_no_sample_of_a_sealed_copy() {
     assert!(!sampled.iter().any(|column| column == "sealed" || column == "digest"), "{sampled:?}");
 }
 
-/// A stage with an account whose secrets can be revealed, and somebody who may.
+/// A stage with an account whose secrets can be revealed, and a session that may reveal them.
 struct Vault {
     stage: Stage,
     revealer: Client,
@@ -85,7 +85,7 @@ impl Vault {
         assert!(!sealed.is_empty());
         for row in sealed {
             let (id, hex): (i64, String) = (row.get(0), row.get(1));
-            // It begins with a mark, which is no secret; what comes after it is found wherever a message is cut.
+            // It begins with a mark, which is not secret. The rest is found wherever a message is cut.
             watch.digest(&format!("sealed copy {id}"), &hex);
             watch.digest(&format!("sealed copy {id} from the nonce on"), &hex[18..]);
             watch.digest(&format!("sealed copy {id} from the ciphertext on"), &hex[66..]);
@@ -116,7 +116,7 @@ impl Vault {
         self.watch_sealed();
     }
 
-    /// Every refusal of what takes a key.
+    /// Every error of the functions that need a key.
     fn provoke_functions(&mut self) {
         let Vault { stage: Stage { cluster, superuser, manager, watch, .. }, revealer, account, token } = self;
         watch.refused(manager, "42501", REVEAL, &[&token.id]);

@@ -1,22 +1,22 @@
-//! Who may manage: the rule as a table, put to every function that manages, by every kind of caller, under every kind of
+//! Who may manage: a table of every management function, every kind of caller, and every kind of
 //! profile.
 
 use cluster::scene::{PermissionScene, authenticated_as, refusal_of};
 use cluster::{Client, NewToken, Refusal, Sql, TokenAuth};
 use std::collections::BTreeSet;
 
-/// A cell is what a function answers a caller: `ok`, or why not.
+/// A cell is the result of a function for a caller: `ok`, or why not.
 ///
-/// | caller | who calls |
+/// | column | caller |
 /// |---|---|
 /// | nobody | a role without EXECUTE on the function |
-/// | actor | a role with EXECUTE, where the profile does not say admins_only |
-/// | other | a role with EXECUTE that is no administrator, where the profile says admins_only |
-/// | admin | an administrator, whatever the profile says |
-/// | less | a token with tokens:full and domains:full that has less access than the one it is about |
+/// | actor | a role with EXECUTE, under a profile without admins_only |
+/// | other | a role with EXECUTE that is no administrator, under a profile with admins_only |
+/// | admin | an administrator, under both profiles |
+/// | less | a token with tokens:full and domains:full and less access than the managed token |
 /// | equal | a token with the same access |
 /// | more | a token with full access |
-/// | plain | a token that has more access than the one it is about, but not tokens:full |
+/// | plain | a token with more access than the managed token, but not tokens:full |
 /// | alien | a token with full access to another account |
 /// | ended | a token with full access that was deleted or paused, or has expired, since it authenticated |
 const RULE: &str = "
@@ -53,9 +53,9 @@ sweep                | 42501  ok    ok    ok    | 42501 42501 42501 42501 | 4250
 reseal_tokens        | 42501  ok    ok    ok    | 42501 42501 42501 42501 | 42501 42501 42501 42501 | 42501 42501
 ";
 
-/// The same for the ids that a call names, where it takes any: `own` are those of an account and what is in it, `alien`
-/// those of another account, `absent` nobody's; `wrong` are `own` ones with another account's id as account_id. The actor
-/// may manage both accounts; the token has full access to the one.
+/// The same for the ids in a call: `own` are those of an account and its objects, `alien`
+/// those of another account, `absent` do not exist, and `wrong` are `own` ones with another account's account_id. The actor
+/// may manage both accounts. The token has full access to the first.
 const IDS: &str = "
                      | the actor                | a token
                      | own   alien absent wrong | own   alien absent wrong
@@ -85,7 +85,7 @@ delete_token         | ok    ok    P0002  P0002 | ok    P0002 P0002  P0002
 reveal_token         | ok    ok    P0002  P0002 | ok    P0002 P0002  P0002
 ";
 
-/// What each function is called with.
+/// The arguments of each function.
 const CALLS: &[(&str, &str)] = &[
     ("create_account", "'new'"),
     ("pause_account", "$account, account_id => $of"),
@@ -114,8 +114,8 @@ const CALLS: &[(&str, &str)] = &[
     ("reseal_tokens", ""),
 ];
 
-/// The functions that manage nothing: they answer, say who the transaction acts as, or are called by constraints and
-/// triggers. Whoever writes a function puts it here or into the rule.
+/// The functions that manage nothing: they verify, return the session token, or are called by constraints and
+/// triggers. A new function is added here or to the table.
 const NOT_MANAGING: &[&str] = &[
     "verify_token",
     "verify_token_digest",
@@ -144,7 +144,7 @@ const NOT_MANAGING: &[&str] = &[
     "invalidate_whole_cache",
 ];
 
-/// How a token that acts can end, while a transaction acts as it.
+/// The ways in which a session token ends.
 const ENDS: &[&str] = &[
     "UPDATE token_auth.token SET paused_at = clock_timestamp() WHERE id = $1",
     "UPDATE token_auth.token SET expires_at = clock_timestamp() WHERE id = $1",
@@ -152,7 +152,7 @@ const ENDS: &[&str] = &[
 ];
 
 #[test]
-fn every_function_answers_every_caller_as_the_rule_says() {
+fn every_function_answers_every_caller_as_the_table_says() {
     let rule = cells(RULE);
     let (mut asked, mut wrong) = (BTreeSet::new(), Vec::new());
     for (admins_only, tokens_manage_tokens) in [(false, false), (true, false), (false, true), (true, true)] {
@@ -180,7 +180,7 @@ fn every_function_answers_every_caller_as_the_rule_says() {
 }
 
 #[test]
-fn ids_of_another_account_are_unknown_and_a_token_learns_of_no_account() {
+fn ids_of_another_account_are_unknown_to_a_token() {
     let mut scene =
         PermissionScene::under(r#"{"tokens_manage_tokens": true, "can_reveal": true, "keeps_last_token": false}"#);
     let own = About::own(&mut scene, "mail.example", &["email:full"]);
@@ -212,7 +212,7 @@ fn ids_of_another_account_are_unknown_and_a_token_learns_of_no_account() {
     let all: BTreeSet<_> = cells(RULE).iter().map(|cell| cell.function).collect();
     assert_eq!(by_id.union(&by_none).copied().collect::<BTreeSet<_>>(), all);
 
-    // Names of domains are those of the account, too.
+    // Names of domains are unique within the account.
     let mut work = authenticated_as(&token, &mut bob);
     for call in [
         format!("create_token({}, 'new', '{{email:full}}', 'alien.example')", own.account),
@@ -224,7 +224,7 @@ fn ids_of_another_account_are_unknown_and_a_token_learns_of_no_account() {
 }
 
 #[test]
-fn every_function_is_in_the_rule_or_known_to_manage_nothing() {
+fn every_function_is_in_the_table_or_manages_nothing() {
     let mut scene = PermissionScene::under("{}");
     let all: Vec<String> = scene.superuser.list(
         "SELECT proname::text FROM pg_proc WHERE pronamespace = 'token_auth'::regnamespace ORDER BY proname::text",
@@ -265,13 +265,13 @@ fn a_token_manages_domains_with_domains_full_for_every_domain() {
         assert_eq!(asked(&keeper, "rename_domain"), "ok");
         assert_eq!(asked(&keeper, "set_domain_verified"), "ok");
 
-        // The tokens whose home it is go with a domain; others lose their access to it, and stay.
+        // A deleted domain takes the tokens whose home it is. Others lose their access to it.
         assert_eq!(asked(&keeper, "delete_domain"), "42501");
         superuser.run("SELECT token_auth.delete_token($1)", &[&each.id]);
         superuser.run("SELECT token_auth.grant_access($1, '{*}', 'mail.example')", &[&elsewhere.id]);
         assert_eq!(asked(&keeper, "delete_domain"), "ok");
 
-        // Full access to a domain that is yet to come is covered by full access to every domain only.
+        // Only full access to every domain covers full access to a new domain.
         assert_eq!(asked(&keeper, "create_domain"), "42501");
         superuser.run("UPDATE token_auth.profile SET creates_domain_token = false WHERE name = $1", &[name]);
         assert_eq!(asked(&keeper, "create_domain"), "ok");
@@ -279,7 +279,7 @@ fn a_token_manages_domains_with_domains_full_for_every_domain() {
     }
 }
 
-/// What a call is about.
+/// The objects of a call.
 #[derive(Clone)]
 struct About {
     account: i64,
@@ -292,13 +292,13 @@ struct About {
 }
 
 impl About {
-    /// A new domain of the scene's account, and a new token with these scopes for every domain.
+    /// Creates a domain in the scene's account, and a token with these scopes for every domain.
     fn own(scene: &mut PermissionScene, domain: &str, scopes: &[&str]) -> About {
         let PermissionScene { superuser, account, name, .. } = scene;
         About::new(superuser, *account, name, domain, scopes)
     }
 
-    /// The same in an account of its own under the same profile.
+    /// Creates the same in another account under the same profile.
     fn alien(scene: &mut PermissionScene) -> About {
         let name = format!("beside {}", scene.name);
         let account = scene.superuser.account_under(&name, &scene.name);
@@ -331,9 +331,9 @@ impl About {
     }
 }
 
-/// Somebody who calls.
+/// A caller.
 struct Caller {
-    /// The column of the rule, and its group.
+    /// The column of the table, and its group.
     column: (usize, &'static str),
     roles: &'static [&'static str],
     acts: Acts,
@@ -347,7 +347,7 @@ enum Acts {
 }
 
 impl Caller {
-    /// All that there are under the scene's profile. A token's answers do not depend on who has it in a session.
+    /// Returns all callers under the scene's profile. The results for a token do not depend on the role of the session.
     fn all(scene: &mut PermissionScene, admins_only: bool, tokens_manage_tokens: bool) -> Vec<Caller> {
         let anybody: &[_] = &["alice", "bob"];
         let held = ["tokens:full", "domains:full", "email:full"];
@@ -366,7 +366,7 @@ impl Caller {
             (by_access, "more", anybody, token(own, &["*"])),
             (by_access, "plain", anybody, token(own, &["domains:full", "email:full", "tokens:read"])),
             (3, "alien", anybody, token(alien, &["*"])),
-            // What it falls back to, if it does, may do everything.
+            // The role may do everything, in case that the call falls back to it.
             (3, "ended", &["alice"], Acts::AsOneThatEnds),
         ];
         let about = |column| if column == "plain" { weak.clone() } else { it.clone() };
@@ -375,7 +375,7 @@ impl Caller {
         callers.into_iter().map(caller).collect()
     }
 
-    /// Makes the call, in a transaction that is rolled back; in one for each way in which a token ends, if it does.
+    /// Makes the call in a transaction that is rolled back: once, or once for each way in which the token ends.
     fn ask(&self, superuser: &mut Client, session: &mut Client, call: &str) -> Vec<Option<Refusal>> {
         match &self.acts {
             Acts::AsItself => vec![refusal_of(call, &mut session.transaction().expect("a transaction begins"))],
@@ -396,12 +396,12 @@ impl Caller {
 /// A cell of a table above.
 struct Cell {
     function: &'static str,
-    /// The name of the column, and the group that it is in.
+    /// Returns the name of the column and its group.
     column: (usize, &'static str),
     answer: &'static str,
 }
 
-/// The cells of a table that have something in them.
+/// Returns the cells of a table that are not empty.
 fn cells(table: &'static str) -> Vec<Cell> {
     let groups = |line: &'static str| line.split('|').skip(1).map(str::split_whitespace).enumerate();
     let is_row = |line: &&str| line.starts_with(|first: char| first.is_ascii_lowercase());

@@ -1,10 +1,10 @@
-//! Code of other roles never runs with our rights: whatever a table that refers to ours has on it, whatever a caller has in its
-//! `search_path`, and whatever somebody has granted. DESIGN: nobody's code runs with our rights.
+//! Code of other roles never runs with the privileges of the extension, whatever is on a referring table, in a caller's
+//! `search_path`, or granted to a role.
 
 use cluster::scene::{AttackScene, TARGETS, Victim};
 use cluster::{Client, Cluster, Sql, TokenAuth, swept_every};
 
-/// The functions that end something, or change what others can refer to, each for a victim of its own.
+/// The functions that delete an object or change a referenced key, each for a victim of its own.
 type Call = (&'static str, fn(&mut Client, &Victim));
 
 const CALLS: [Call; 7] = [
@@ -65,7 +65,7 @@ const ACTIONS: [&str; 3] = [
     "ON DELETE SET DEFAULT ON UPDATE SET DEFAULT",
 ];
 
-/// A scene with one table for each of our tables and its keys, and each foreign-key action, and two rows for each victim.
+/// Creates a scene with a referring table for each key and each foreign-key action, and two rows for each victim.
 fn scene_with_tables(builder: cluster::Builder) -> (AttackScene, Vec<(String, usize)>) {
     let mut scene = AttackScene::start(builder);
     scene.db.own_profile("brief", r#"{"expired_retention": "0", "keeps_last_token": false, "can_reveal": true}"#);
@@ -87,7 +87,7 @@ fn fill(scene: &mut AttackScene, tables: &[(String, usize)]) {
 }
 
 #[test]
-fn triggers_of_tables_that_refer_to_ours_run_as_their_owner_or_the_caller() {
+fn triggers_of_referring_tables_run_as_their_owner_or_the_caller() {
     let (mut scene, tables) = scene_with_tables(Cluster::builder().preload("token_auth"));
     for (name, call) in CALLS {
         let victim = scene.victim(name);
@@ -96,7 +96,7 @@ fn triggers_of_tables_that_refer_to_ours_run_as_their_owner_or_the_caller() {
         call(&mut caller, &victim);
         scene.check(&["mallory", "caller"], name);
         if name == "delete_account" {
-            // What the suite is there for did run.
+            // The attacker's code did run.
             let kinds = scene.kinds();
             for kind in [
                 "BEFORE ROW DELETE",
@@ -117,9 +117,9 @@ fn triggers_of_tables_that_refer_to_ours_run_as_their_owner_or_the_caller() {
     }
 }
 
-/// What is deferred runs at COMMIT, as it would after any DELETE of this session; what is not must not reach its superuser.
+/// Deferred triggers run at COMMIT, as after any DELETE of this session. Others must not run as its superuser.
 #[test]
-fn triggers_cannot_become_who_called_before_set_role() {
+fn triggers_cannot_reset_the_role_to_the_session_user() {
     let mut scene = AttackScene::start(Cluster::builder().preload("token_auth"));
     scene.as_mallory(
         "CREATE TABLE mallory.reset (token_id bigint REFERENCES token_auth.token ON DELETE CASCADE);
@@ -137,7 +137,7 @@ fn triggers_cannot_become_who_called_before_set_role() {
     scene.db.own_profile("brief", "{}");
     let victim = scene.victim("acme");
     scene.fill("reset", "token", "id");
-    // A superuser's session that works as somebody else, as administrators and poolers do.
+    // A superuser's session that works as another role, as administrators and poolers do.
     let mut session = scene.cluster.connect("app", "postgres");
     session.run("SET ROLE caller", &[]);
     session.run("SELECT token_auth.delete_token($1)", &[&victim.token.id]);
@@ -147,9 +147,9 @@ fn triggers_cannot_become_who_called_before_set_role() {
 }
 
 #[test]
-fn triggers_of_tables_that_refer_to_ours_have_no_right_in_the_worker() {
+fn triggers_of_referring_tables_have_no_privilege_in_the_worker() {
     let (mut scene, tables) = scene_with_tables(swept_every("1s"));
-    // Whoever defers a trigger in the midst of a deletion holds up the tokens that he refers to: see sweep_stuck.rs.
+    // A trigger that is deferred during a deletion delays the referenced tokens: see worker/held.rs.
     scene.without("SET CONSTRAINTS");
     let victim = scene.victim("acme");
     for _ in 0..3 {
@@ -176,9 +176,9 @@ fn triggers_of_tables_that_refer_to_ours_have_no_right_in_the_worker() {
     assert!(version >= 180_000 || after > 0, "{after} of {deferred}");
 }
 
-/// A superuser's migration has linked a table of a role that has no right on ours.
+/// A superuser's migration has declared a foreign key for a role without privileges on the tables.
 #[test]
-fn a_table_that_a_migration_has_linked_gives_its_owner_nothing() {
+fn a_foreign_key_by_a_migration_gives_the_owner_of_its_table_nothing() {
     let mut scene = AttackScene::start(swept_every("1s"));
     scene.db.own_profile("brief", r#"{"expired_retention": "0", "keeps_last_token": false}"#);
     scene.db.run("REVOKE ALL ON ALL TABLES IN SCHEMA token_auth FROM mallory", &[]);
@@ -207,10 +207,10 @@ fn a_table_that_a_migration_has_linked_gives_its_owner_nothing() {
 }
 
 #[test]
-fn the_callers_search_path_is_not_ours_and_is_its_own_again_in_triggers() {
+fn queries_do_not_use_the_callers_search_path_and_triggers_do() {
     let mut scene = AttackScene::start(Cluster::builder().preload("token_auth"));
     scene.db.own_profile("brief", r#"{"expired_retention": "0", "keeps_last_token": false, "can_reveal": true}"#);
-    // Operators and functions that would be found before PostgreSQL's own.
+    // Operators and functions that the caller's path finds before PostgreSQL's own.
     scene.as_mallory(
         "CREATE FUNCTION mallory.equal(bigint, bigint) RETURNS bool LANGUAGE plpgsql AS $$
          BEGIN PERFORM mallory.note('operator'); RETURN $1 OPERATOR(pg_catalog.=) $2; END $$;
@@ -248,9 +248,9 @@ fn the_callers_search_path_is_not_ours_and_is_its_own_again_in_triggers() {
     assert_eq!(caller.get::<String>("SELECT current_user::text", &[]), "caller");
 }
 
-/// Whoever may execute a trigger function could put it on a table of his own.
+/// A role with EXECUTE on a trigger function could put it on its own table.
 #[test]
-fn our_trigger_functions_work_on_our_tables_only() {
+fn trigger_functions_work_only_on_the_tables_of_the_extension() {
     let scene = AttackScene::start(Cluster::builder().preload("token_auth"));
     let mut caller = scene.as_caller();
     let mut functions: Vec<String> = caller.list(
@@ -273,12 +273,12 @@ fn our_trigger_functions_work_on_our_tables_only() {
     }
 }
 
-/// Neither can be had safe in PostgreSQL: what they give is the role that owns our tables, and nothing beyond it.
+/// PostgreSQL does not let an extension prevent these two: they give the privileges of the owner of the tables, and no more.
 #[test]
-fn a_cast_in_a_foreign_key_gives_the_owner_role_and_no_more() {
+fn a_cast_in_a_foreign_key_gives_the_privileges_of_the_owner_role_and_no_more() {
     let mut scene = AttackScene::start(swept_every("1s"));
     scene.db.own_profile("brief", r#"{"expired_retention": "0", "keeps_last_token": false}"#);
-    // The owner of the tables may do that, and a check of a row that has just been changed finds another one.
+    // The owner of the tables may do that, and the check of a row that was just changed finds another one.
     scene.without("token_auth.token");
     scene.as_mallory(
         "CREATE TYPE mallory.wrapped AS (id bigint);
@@ -304,10 +304,10 @@ fn a_cast_in_a_foreign_key_gives_the_owner_role_and_no_more() {
 }
 
 #[test]
-fn grant_trigger_gives_the_owner_role_and_no_more() {
+fn grant_trigger_gives_the_privileges_of_the_owner_role_and_no_more() {
     let mut scene = AttackScene::start(swept_every("1s"));
     scene.db.own_profile("brief", r#"{"expired_retention": "0", "keeps_last_token": false, "can_reveal": true}"#);
-    // The owner of the tables may do that, and his triggers would fire again.
+    // The owner of the tables may do that, and its triggers would fire again.
     scene.without("token_auth.token");
     scene.db.run("GRANT TRIGGER ON ALL TABLES IN SCHEMA token_auth TO mallory", &[]);
     for table in ["token", "token_access", "domain", "account"] {
@@ -331,7 +331,7 @@ fn grant_trigger_gives_the_owner_role_and_no_more() {
     }
     scene.wait_for_sweep("the worker");
     assert!(scene.kinds().contains("BEFORE ROW DELETE"), "{:?}", scene.kinds());
-    // Through a trigger of ours: plain DML that takes the sealed copies of an account's tokens away.
+    // Through a trigger of the extension: plain DML that erases sealed copies.
     scene.forget();
     scene.db.run("GRANT UPDATE, SELECT ON token_auth.account TO caller", &[]);
     caller.run("SELECT token_auth.create_token($1, 'sealed', '{*}', all_domains => true)", &[&account]);

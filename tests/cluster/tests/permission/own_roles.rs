@@ -1,4 +1,4 @@
-//! The roles of the extension's own: made where they are missing, refused where they have more, and what `health()` says of
+//! The roles of the extension: created if they do not exist, refused if they have more privileges, and what `health()` reports about
 //! them and of the rest.
 
 use cluster::{Client, Cluster, Sql, TokenAuth, launcher, swept_every, wait_until};
@@ -6,14 +6,14 @@ use std::time::Duration;
 
 const SOON: Duration = cluster::seconds(30);
 
-/// The checks that are not as they should be: name, detail and hint.
+/// Returns the failed checks: name, detail and hint.
 fn unwell(db: &mut Client) -> Vec<(String, String, String)> {
     let rows = db.rows("SELECT name, detail, hint FROM token_auth.health() WHERE NOT ok ORDER BY name", &[]);
     rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect()
 }
 
 #[test]
-fn create_extension_refuses_roles_that_have_more_than_it_gives_them() {
+fn create_extension_refuses_roles_with_attributes_or_memberships() {
     let cluster = Cluster::builder().start();
     cluster.create_database("app");
     let mut db = cluster.connect("app", "postgres");
@@ -40,7 +40,7 @@ fn create_extension_refuses_roles_that_have_more_than_it_gives_them() {
         }
     }
     db.run("CREATE EXTENSION token_auth", &[]);
-    // What is given later is reported.
+    // A later grant is reported.
     db.run("GRANT token_auth_owner TO other", &[]);
     db.run("ALTER ROLE token_auth_worker CREATEDB", &[]);
     let unwell = unwell(&mut db);
@@ -69,7 +69,7 @@ fn two_databases_get_the_extension_at_once() {
 }
 
 #[test]
-fn all_is_well_on_a_preloaded_primary_and_its_standby() {
+fn health_reports_nothing_on_a_preloaded_primary_and_its_standby() {
     let cluster = swept_every("1s").start();
     let mut db = cluster.create_database_with_token_auth("app");
     wait_until("the launcher", SOON, || launcher(&cluster).is_some());
@@ -85,7 +85,7 @@ fn all_is_well_on_a_preloaded_primary_and_its_standby() {
 }
 
 #[test]
-fn a_library_that_is_not_preloaded_is_told() {
+fn health_reports_a_library_that_is_not_preloaded() {
     let cluster = Cluster::builder().start();
     let mut db = cluster.create_database_with_token_auth("app");
     let names: Vec<String> = unwell(&mut db).into_iter().map(|(name, ..)| name).collect();
@@ -94,7 +94,7 @@ fn a_library_that_is_not_preloaded_is_told() {
 
 /// PostgreSQL's own launcher of logical replication takes the only place.
 #[test]
-fn no_place_for_the_launcher_is_a_warning_and_is_told() {
+fn health_and_a_warning_report_that_no_launcher_can_run() {
     let cluster = Cluster::builder().preload("token_auth").setting("max_worker_processes", "1").start();
     cluster.create_database("app");
     let (mut db, heard) = cluster.connect_listening("app", "postgres");
@@ -107,7 +107,7 @@ fn no_place_for_the_launcher_is_a_warning_and_is_told() {
 }
 
 #[test]
-fn tables_of_a_superuser_are_refused_and_told() {
+fn tables_of_a_superuser_are_refused_and_reported() {
     let cluster = Cluster::builder().preload("token_auth").start();
     let mut db = cluster.create_database_with_token_auth("app");
     let account = db.account("acme");
@@ -116,7 +116,7 @@ fn tables_of_a_superuser_are_refused_and_told() {
     let refusal = db.refused("SELECT token_auth.delete_token($1)", &[&token.id]);
     assert_eq!(refusal.code, "55000");
     assert!(refusal.message.contains("superuser") && refusal.hint.contains("OWNER TO token_auth_owner"), "{refusal:?}");
-    // Verification runs nobody's code, and goes on.
+    // Verification runs no other code, and continues.
     assert!(db.is_good(&token.secret));
     assert_eq!(unwell(&mut db)[0].1, "token_auth.token of postgres, token_auth.token_id_seq of postgres");
     db.run("ALTER TABLE token_auth.token OWNER TO token_auth_owner", &[]);
@@ -124,7 +124,7 @@ fn tables_of_a_superuser_are_refused_and_told() {
 }
 
 #[test]
-fn a_worker_without_its_role_says_so_and_removes_nothing() {
+fn a_worker_without_its_role_warns_and_removes_nothing() {
     let cluster = swept_every("1s").start();
     let (mut db, account) = cluster::database_to_sweep(&cluster, "app");
     db.run("ALTER ROLE token_auth_worker SUPERUSER", &[]);
@@ -157,12 +157,12 @@ fn the_schema_may_be_closed_to_public() {
 }
 
 #[test]
-fn the_roles_stay_until_the_last_extension_is_gone_and_can_be_dropped_then() {
+fn the_roles_can_be_dropped_after_the_last_extension() {
     let cluster = Cluster::builder().start();
     let mut one = cluster.create_database_with_token_auth("one");
     let mut two = cluster.create_database_with_token_auth("two");
     one.run("DROP EXTENSION token_auth", &[]);
-    // Another database has them in use.
+    // Another database uses them.
     assert_eq!(one.refused("DROP ROLE token_auth_owner", &[]).code, "2BP01");
     two.account("acme");
     two.run("DROP EXTENSION token_auth", &[]);

@@ -1,5 +1,4 @@
-//! What tokens that manage tokens can do to one another: whatever a call gives, changes or takes away with a token, the
-//! caller has it itself.
+//! Tokens that manage tokens: the caller must itself have all access that a call grants, changes or removes with a token.
 
 use cluster::scene::{PermissionScene, authenticated_as, refusal_of};
 use cluster::{Client, Sql, TokenAuth};
@@ -7,7 +6,7 @@ use postgres::Transaction;
 
 const LEVELS: [&str; 3] = ["read committed", "repeatable read", "serializable"];
 
-/// Every way to manage a token that is there.
+/// Every call that manages an existing token.
 const MANAGE: [&str; 10] = [
     "grant_access($token, '{email:send}', all_domains => true)",
     "revoke_access($token, all_domains => true)",
@@ -26,7 +25,7 @@ const NOT_HERE: &str = "may not manage tokens here";
 const NOT_VALID: &str = "is no longer valid";
 
 #[test]
-fn a_lesser_token_does_nothing_to_a_stronger_one_and_an_equal_one_everything() {
+fn a_weaker_token_cannot_manage_a_stronger_one_and_an_equal_one_can() {
     let mut scene = scene("");
     let strong = scene.token(&["tokens:full", "email:full"]);
     let lesser: [(&[&str], &str); 4] = [
@@ -55,7 +54,7 @@ fn a_lesser_token_does_nothing_to_a_stronger_one_and_an_equal_one_everything() {
 }
 
 #[test]
-fn access_is_covered_before_and_after_it_is_changed() {
+fn the_caller_must_have_the_access_before_and_after_a_change() {
     let mut scene = scene("");
     let caller = scene.token(&["tokens:full", "email:full"]);
     let own = caller.id;
@@ -79,13 +78,13 @@ fn access_is_covered_before_and_after_it_is_changed() {
         refused(&mut work, &format!("revoke_access({token}, {there})"), LACKS);
     }
 
-    // What it has for one domain it does not have for another, nor for every one.
+    // Access to one domain is no access to another one, nor to every one.
     drop(work);
     let local = scene.token_of("mail.example", &["tokens:full", "email:full"]);
     let mut work = authenticated_as(&local, &mut bob);
     allowed(&mut work, &format!("grant_access({lesser}, '{{email:full}}', 'mail.example')"));
     refused(&mut work, &format!("grant_access({lesser}, '{{email:send}}', all_domains => true)"), LACKS);
-    // Of other domains it does not learn whether they are there.
+    // It is not told whether other domains exist.
     for domain in ["spare.example", "unknown.example"] {
         refused(
             &mut work,
@@ -97,7 +96,7 @@ fn access_is_covered_before_and_after_it_is_changed() {
 }
 
 #[test]
-fn a_token_manages_itself_and_nothing_any_more_once_it_has_ended() {
+fn a_token_manages_itself_and_nothing_after_its_end() {
     let mut scene = scene("");
     let account = scene.account;
     let mut bob = scene.session("bob");
@@ -106,12 +105,12 @@ fn a_token_manages_itself_and_nothing_any_more_once_it_has_ended() {
     for call in MANAGE.iter().filter(|call| !call.starts_with("grant")) {
         allowed(&mut work, &about(call, token.id));
     }
-    // Its grace goes on, and so does what it may.
+    // It keeps its access during its grace.
     work.run("SELECT token_auth.reset_token($1)", &[&token.id]);
     allowed(&mut work, &about("rename_token($token, 'renamed')", token.id));
     drop(work);
 
-    // All of which bob may do.
+    // Bob may do all of these.
     let rest = [
         format!("create_account('of {}')", scene.name),
         format!("rename_account({account}, 'renamed')"),
@@ -135,7 +134,7 @@ fn a_token_manages_itself_and_nothing_any_more_once_it_has_ended() {
             assert_eq!(refusal.code, "42501", "{call} after {end}: {refusal:?}");
             assert!(refusal.message.contains(&format!("token {} of this transaction", token.id)), "{refusal:?}");
         }
-        // Nor is it gone on with in the same statement.
+        // The same statement does not continue either.
         drop(work);
         let token = scene.token(&["tokens:full"]);
         let both = format!("SELECT token_auth.{}, token_auth.{}", about(end, token.id), rest[3]);
@@ -145,7 +144,7 @@ fn a_token_manages_itself_and_nothing_any_more_once_it_has_ended() {
 }
 
 #[test]
-fn who_made_a_token_is_recorded_be_it_a_token_or_an_actor() {
+fn created_by_records_the_session_token_or_the_actor() {
     let mut scene = scene("");
     let token = scene.token(&["*"]);
     let account = scene.account;
@@ -169,7 +168,7 @@ fn who_made_a_token_is_recorded_be_it_a_token_or_an_actor() {
 }
 
 #[test]
-fn tokens_full_for_a_domain_manages_what_is_at_home_there_and_acts_nowhere_else() {
+fn tokens_full_for_a_domain_manages_only_tokens_whose_home_it_is() {
     let mut scene = scene("");
     let account = scene.account;
     let local = scene.token_of("mail.example", &["tokens:full", "email:full"]);
@@ -198,12 +197,12 @@ fn tokens_full_for_a_domain_manages_what_is_at_home_there_and_acts_nowhere_else(
     refused(&mut work, &create("'mail.example', all_domains => true"), LACKS);
     refused(&mut work, &create("all_domains => true"), NOT_HERE);
     refused(&mut work, &create("'spare.example'"), NOT_HERE);
-    // Which other domains there are it does not learn.
+    // It is not told which other domains exist.
     refused(&mut work, &create("'none.example'"), NOT_HERE);
 }
 
 #[test]
-fn tokens_full_for_a_domain_that_is_not_verified_does_not_count_where_verification_refuses_it() {
+fn tokens_full_for_an_unverified_domain_does_not_count_if_verification_refuses_it() {
     let mut scene = scene(r#""needs_verified_domain": true"#);
     let account = scene.account;
     let local = scene.token_of("mail.example", &["tokens:full", "email:full"]);
@@ -223,7 +222,7 @@ fn tokens_full_for_a_domain_that_is_not_verified_does_not_count_where_verificati
 }
 
 #[test]
-fn the_access_of_the_token_decides_and_not_the_actor_but_it_takes_execute() {
+fn the_access_of_the_token_counts_and_not_the_actor_and_execute_is_needed() {
     let mut scene = scene(r#""admins_only": true"#);
     let strong = scene.token(&["*"]);
     let weak = scene.token(&["email:send"]);
@@ -239,7 +238,7 @@ fn the_access_of_the_token_decides_and_not_the_actor_but_it_takes_execute() {
 }
 
 #[test]
-fn what_is_taken_from_the_caller_is_felt_by_its_next_statement() {
+fn a_loss_of_access_counts_in_the_callers_next_statement() {
     for level in LEVELS {
         for (change, reason) in [
             ("SELECT token_auth.revoke_access($1, all_domains => true)", NOT_HERE),
@@ -269,7 +268,7 @@ fn what_is_taken_from_the_caller_is_felt_by_its_next_statement() {
 }
 
 #[test]
-fn a_reset_copies_what_was_asked_about() {
+fn a_reset_copies_the_access_that_was_checked() {
     for level in LEVELS {
         let mut scene = scene("");
         let caller = scene.token(&["tokens:full", "email:full"]);
@@ -292,13 +291,13 @@ fn a_reset_copies_what_was_asked_about() {
 }
 
 #[test]
-fn who_has_waited_for_a_token_is_asked_about_it_as_it_is_then() {
+fn a_call_that_waited_for_a_token_is_judged_by_its_state_after_the_wait() {
     let done = done_after_waiting(&["grant_access($token, '{*}', 'mail.example')"], &MANAGE);
     assert!(done.is_empty(), "done to a token that has become the stronger one:\n{}", done.join("\n"));
 }
 
 #[test]
-fn who_has_waited_to_delete_a_domain_is_asked_about_the_tokens_that_are_at_home_there_then() {
+fn a_deletion_that_waited_is_judged_by_the_tokens_of_the_domain_after_the_wait() {
     let becomes = "grant_access($token, '{*}', 'mail.example')";
     let comes = "create_token($account, 'stronger', '{*}', '$home')";
     let done = done_after_waiting(&[becomes, comes], &["delete_domain($domain)"]);
@@ -306,7 +305,7 @@ fn who_has_waited_to_delete_a_domain_is_asked_about_the_tokens_that_are_at_home_
 }
 
 #[test]
-fn who_has_waited_is_asked_what_it_may_itself_then() {
+fn a_call_that_waited_is_judged_by_the_callers_rights_after_the_wait() {
     let changes = [
         "rename_token($token, 'busy'), token_auth.pause_token($caller)",
         "rename_token($token, 'busy'), token_auth.delete_token($caller)",
@@ -317,12 +316,12 @@ fn who_has_waited_is_asked_what_it_may_itself_then() {
     assert!(done.is_empty(), "done by a token that may not any more:\n{}", done.join("\n"));
 }
 
-/// Has a token that may do it make each call while another session has done something that it must wait for. Returns what
-/// is done nevertheless, once that session has committed.
+/// Makes each call as a token while another session has made a change that the call must wait for. Returns the calls
+/// that succeed after that session has committed.
 fn done_after_waiting(others: &[&str], calls: &[&str]) -> Vec<String> {
     let mut scene = scene("");
     let mut done = Vec::new();
-    // Who only reads waits for nobody.
+    // A call that only reads does not wait.
     for call in calls.iter().filter(|call| !call.starts_with("reveal")) {
         for (number, meanwhile) in others.iter().enumerate() {
             let caller = scene.token(&["tokens:full", "domains:full", "email:full"]);
@@ -351,7 +350,7 @@ fn done_after_waiting(others: &[&str], calls: &[&str]) -> Vec<String> {
     done
 }
 
-/// An account whose tokens manage tokens, with two domains. `more` is of its profile, in JSON.
+/// Creates an account whose tokens manage tokens, with two domains. `more` is JSON for its profile.
 fn scene(more: &str) -> PermissionScene {
     let comma = if more.is_empty() { "" } else { ", " };
     let rules = r#""tokens_manage_tokens": true, "can_reveal": true, "keeps_last_token": false"#;

@@ -1,10 +1,10 @@
-//! docs/products.md has a line of SQL for each behaviour of the four products, and each answers what the page says.
+//! docs/products.md has a line of SQL for each behavior of the four products, and each has the result that the page shows.
 
 use cluster::{Cluster, Sql, readme};
 use std::collections::BTreeMap;
 
 #[test]
-fn each_line_of_sql_in_products_answers_what_products_says() {
+fn each_line_of_sql_in_products_has_the_result_that_the_page_shows() {
     let (script, expected) = script_of(readme::PRODUCTS);
     let all = [("MS", 12), ("MT", 13), ("TS", 7), ("MO", 10)];
     let all = all.iter().flat_map(|(product, count)| (1..=*count).map(move |nr| format!("{product}{nr}")));
@@ -42,7 +42,7 @@ fn each_line_of_sql_in_products_answers_what_products_says() {
 
 const SETUP: &str = "setup";
 
-/// The page as a psql script that says before each part which it is, and what the parts answer by their ids.
+/// Returns the page as a psql script that prints the id of each part, and the expected results by id.
 fn script_of(page: &str) -> (String, BTreeMap<String, Vec<String>>) {
     let mut script =
         "\\connect - manager\n\\pset tuples_only on\n\\pset format unaligned\n\\set VERBOSITY sqlstate\n".to_owned();
@@ -62,7 +62,7 @@ fn script_of(page: &str) -> (String, BTreeMap<String, Vec<String>>) {
     (script, expected)
 }
 
-/// The id, the SQL and the answers of a row of a table of behaviours.
+/// Returns the id, the SQL and the results of a row of a table.
 fn row(line: &str) -> Option<(String, Vec<String>, Vec<String>)> {
     // In a table a pipe is written with a backslash before it.
     let line = line.replace("\\|", "\0");

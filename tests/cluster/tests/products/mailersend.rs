@@ -1,4 +1,4 @@
-//! What MailerSend promises about its API tokens, under the preset `mailersend`: a test a promise.
+//! What MailerSend promises about its API tokens, under the preset `mailersend`: one test for each promise.
 
 use cluster::product::code;
 use cluster::{NewToken, Product, Sql, ToSql, TokenAuth};
@@ -21,7 +21,7 @@ fn mailersend() -> Product {
 }
 
 #[test]
-fn ms1_a_token_made_under_a_domain_can_act_on_the_others_of_its_account() {
+fn ms1_a_token_created_under_a_domain_has_access_to_the_others_of_its_account() {
     let mut product = mailersend();
     let home = product.domain("home.example");
     product.domain("other.example");
@@ -140,14 +140,14 @@ fn ms5_an_endpoint_has_its_own_levels_and_no_other() {
     ] {
         assert_unknown(&mut product, scope, meant);
     }
-    // No level at all is no access; it is a token for nothing.
+    // Without any level there is no access.
     let create = "SELECT token_auth.create_token($1, 'none', '{}', 'mail.example')";
     assert_eq!(product.manager.refused(create, &[&product.account]).code, "22023");
     let known: usize = ENDPOINTS.iter().map(|(_, levels)| levels.len()).sum();
     assert_eq!(product.tokens(), known as i64, "a refused level makes no token");
 }
 
-/// A level that the preset does not know is refused, beside one that it knows too; the refusal lists what is known.
+/// A level that the preset does not know is refused, even beside a known one. The hint lists the known ones.
 fn assert_unknown(product: &mut Product, scope: &str, meant: &str) {
     let create = "SELECT token_auth.create_token($1, 'x', $2, 'mail.example')";
     let refusal = product.manager.refused(create, &[&product.account, &["sms:read", scope].as_slice()]);
@@ -163,7 +163,7 @@ fn assert_unknown(product: &mut Product, scope: &str, meant: &str) {
 }
 
 #[test]
-fn ms6_a_token_manages_tokens_if_it_may_and_hands_out_no_more_than_it_holds() {
+fn ms6_a_token_manages_tokens_and_grants_no_more_than_it_has() {
     let mut product = mailersend();
     product.domain("mail.example");
     product.domain("other.example");
@@ -188,12 +188,12 @@ fn ms6_a_token_manages_tokens_if_it_may_and_hands_out_no_more_than_it_holds() {
     product.act_as(&keeper, |work| work.run("SELECT token_auth.delete_token($1)", &[&made.id]));
     assert_eq!(product.code(&made, None, None), "not_found");
 
-    // Of its account: another one's ids are unknown to it.
+    // Only of its account: ids of another one are unknown.
     let mut neighbour = mailersend();
     let foreign = neighbour.account_token("a neighbour's", &["email:full"]);
     refused_alike(&mut product, &keeper, "P0002", "does not exist", neighbour.account, foreign.id, &["email:full"]);
 
-    // Without access to the endpoint, however much else it may do.
+    // Not without access to the endpoint.
     let weak = product.account_token("weak", &["email:full"]);
     let rest: Vec<String> = ENDPOINTS
         .iter()
@@ -204,7 +204,7 @@ fn ms6_a_token_manages_tokens_if_it_may_and_hands_out_no_more_than_it_holds() {
     let says = format!("token {} may not manage tokens here", all_else.id);
     refused_alike(&mut product, &all_else, "42501", &says, account, weak.id, &["email:full"]);
 
-    // None hands out, or takes over, more than it holds: neither other endpoints nor other domains.
+    // No token grants, or takes over, more than it has: neither other endpoints nor other domains.
     let strong = product.account_token("strong", &["*"]);
     let says = "access that it does not have";
     for scopes in [["*"], ["domains:read"], ["sms:full"]] {
@@ -260,7 +260,7 @@ fn ms7_the_secret_is_shown_at_creation_and_never_again() {
 }
 
 #[test]
-fn ms8_pause_stops_a_token_at_once_for_everybody_and_resume_brings_it_back() {
+fn ms8_pause_stops_a_token_at_once_and_resume_restores_it() {
     let mut product = mailersend();
     product.domain("mail.example");
     let token = product.account_token("in use", &["email:full", "domains:read"]);

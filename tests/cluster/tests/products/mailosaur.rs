@@ -1,11 +1,11 @@
-//! What Mailosaur promises about its API keys, under the preset `mailosaur`: a test a promise. A server, or inbox, is a domain.
+//! What Mailosaur promises about its API keys, under the preset `mailosaur`: one test for each promise. A server, or inbox, is a domain.
 
 use cluster::{Client, NewToken, Product, Refusal, Sql, ToSql, TokenAuth};
 
 const STANDARD: [&str; 1] = ["*"];
 const RESTRICTED: [&str; 2] = ["email:full", "sms:full"];
 
-/// Alice administers the account, and it is she who sits at the sessions `manager` and `revealer`.
+/// Alice administers the account, and is the actor of the sessions `manager` and `revealer`.
 fn mailosaur() -> Product {
     let mut product = Product::under("mailosaur");
     product.manager.run("SELECT token_auth.add_account_admin($1, 'alice')", &[&product.account]);
@@ -15,7 +15,7 @@ fn mailosaur() -> Product {
     product
 }
 
-/// A session of somebody else.
+/// A session of another actor.
 fn session_of(product: &Product, role: &str, actor: &str) -> Client {
     let mut session = product.session(role);
     session.run(&format!("SET token_auth.actor = '{actor}'"), &[]);
@@ -27,7 +27,7 @@ fn has_token(product: &mut Product, id: i64) -> bool {
 }
 
 #[test]
-fn mo1_a_standard_key_may_do_everything_in_every_inbox_and_make_and_delete_them() {
+fn mo1_a_standard_key_may_do_everything_in_every_inbox_and_create_and_delete_them() {
     let mut product = mailosaur();
     let account = product.account;
     product.domain("inbox-1");
@@ -158,7 +158,7 @@ fn mo6_only_administrators_create_reveal_and_delete_keys() {
     let (account, account_name) = (product.account, product.account_name.clone());
     let mut bob = session_of(&product, "backend", "bob");
     let mut nobody = product.session("backend");
-    // Somebody who administers another account is nobody here.
+    // An administrator of another account has no permission here.
     let other = mailosaur();
     product.manager.run("SELECT token_auth.add_account_admin($1, 'carol')", &[&other.account]);
     let mut carol = session_of(&product, "backend", "carol");
@@ -266,7 +266,7 @@ fn mo10_no_key_manages_keys_whatever_its_access() {
     product.domain("inbox-1");
     let key = product.account_token("standard", &STANDARD);
     let other = product.token("CI", &RESTRICTED, "inbox-1");
-    // The administrator's own session has no more to say once it acts as a key.
+    // The administrator's session has no permission of its own while it is authenticated as a key.
     product.backend.run("SET token_auth.actor = 'alice'", &[]);
 
     let create = |scopes: &str, reach: &str| format!("create_token($1, 'x', '{{{scopes}}}', {reach})");

@@ -1,4 +1,4 @@
-//! What Mailtrap promises about its API tokens, under the preset `mailtrap`: a test a promise.
+//! What Mailtrap promises about its API tokens, under the preset `mailtrap`: one test for each promise.
 
 use cluster::product::code;
 use cluster::{NewDomain, NewToken, Product, Sql, TokenAuth, seconds, wait_until};
@@ -26,7 +26,7 @@ fn take(product: &mut Product, token: &NewToken, domain: &str) {
     product.manager.run("SELECT token_auth.revoke_access($1, $2)", &[&token.id, &domain]);
 }
 
-/// The token that takes over.
+/// Resets a token and returns the successor.
 fn reset(product: &mut Product, token: &NewToken) -> NewToken {
     let row = product.manager.row("SELECT token_id, secret FROM token_auth.reset_token($1)", &[&token.id]);
     NewToken { id: row.get(0), secret: row.get(1) }
@@ -60,7 +60,7 @@ fn is_listed(product: &mut Product, token: &NewToken) -> bool {
 }
 
 #[test]
-fn mt1_a_token_is_made_with_a_name_and_an_access_level_for_each_domain() {
+fn mt1_a_token_is_created_with_a_name_and_an_access_level_for_each_domain() {
     let mut product = mailtrap();
     for name in ["one.example", "two.example", "three.example"] {
         domain(&mut product, name);
@@ -101,7 +101,7 @@ fn mt2_sending_from_a_domain_takes_admin_access_on_that_very_domain() {
 }
 
 #[test]
-fn mt3_a_new_domain_brings_its_own_token_admin_there_and_nothing_else() {
+fn mt3_a_new_domain_comes_with_its_own_token_admin_there_and_nowhere_else() {
     let mut product = mailtrap();
     domain(&mut product, "before.example");
     let new = domain(&mut product, "Mailtrap.example");
@@ -173,7 +173,7 @@ fn mt5_the_list_shows_every_active_token_its_creator_and_its_access() {
 }
 
 #[test]
-fn mt6_after_a_reset_the_old_token_works_for_12_hours_and_a_new_one_may_the_same() {
+fn mt6_after_a_reset_the_old_token_is_valid_for_12_hours_and_a_new_one_has_the_same_access() {
     let mut product = mailtrap();
     domain(&mut product, "one.example");
     domain(&mut product, "two.example");
@@ -243,7 +243,7 @@ fn mt8_an_expired_token_is_deleted_within_24_hours() {
     let_pass(&mut product, &domain.token, "12 hours");
     let_pass(&mut product, &domain.token, "22 hours 30 minutes");
 
-    // Whoever is still there after three rounds of the worker is left alone by it.
+    // A token that still exists after three rounds is not removed.
     for round in 1..=3 {
         let was_reset = product.token("was reset", &ADMIN, "mail.example");
         product.manager.run("SELECT token_auth.reset_token($1)", &[&was_reset.id]);
@@ -354,7 +354,7 @@ fn mt12_the_last_token_of_a_domain_cannot_be_deleted() {
     };
     assert_stays(&mut product, last);
 
-    // One that was reset is on its way out: its successor is the last.
+    // A retiring token does not count: its successor is the last.
     let successor = reset(&mut product, last);
     assert_stays(&mut product, &successor);
     product.manager.run("SELECT token_auth.delete_token($1)", &[&last.id]);

@@ -1,4 +1,4 @@
-//! What ToSend promises about its API keys, under the preset `tosend`: a test a promise.
+//! What ToSend promises about its API keys, under the preset `tosend`: one test for each promise.
 
 use cluster::{NewToken, Product, Sql, readme};
 use std::time::SystemTime;
@@ -151,7 +151,7 @@ fn ts6_deleting_a_key_takes_effect_at_once() {
 }
 
 #[test]
-fn ts7_a_header_value_passed_whole_is_malformed_and_the_key_in_it_is_good() {
+fn ts7_a_whole_header_value_is_malformed_and_the_key_in_it_is_valid() {
     let mut product = tosend();
     verified_domain(&mut product, "shop.example");
     let key = product.token("of a backend", &SEND, "shop.example");

@@ -1,4 +1,4 @@
-//! Turning `can_reveal` off erases the sealed copies, by whatever means it is turned off, and nothing else does.
+//! Turning `can_reveal` off erases the sealed copies, however it is turned off, and nothing else does.
 
 use cluster::{Client, Cluster, NewToken, Sql, TokenAuth};
 use postgres::IsolationLevel;
@@ -42,7 +42,7 @@ const WAYS: [(&str, &str, bool); 6] = [
 ];
 
 #[test]
-fn what_may_not_be_revealed_any_more_is_erased_for_good() {
+fn copies_that_may_no_longer_be_revealed_are_erased() {
     let Shelf { db, tokens: bystanders, .. } = &mut Shelf::start();
     for level in [IsolationLevel::ReadCommitted, IsolationLevel::RepeatableRead, IsolationLevel::Serializable] {
         for (number, (off, on, for_all)) in WAYS.into_iter().enumerate() {
@@ -102,9 +102,9 @@ fn nothing_else_erases_a_sealed_copy() {
     assert_all_reveal(db, tokens);
 }
 
-/// What a transaction has made itself is erased too, and what it makes after that is not sealed.
+/// Copies that the same transaction has created are erased, too, and later tokens are not sealed.
 #[test]
-fn a_transaction_that_turns_it_off_keeps_no_copy_of_its_own() {
+fn a_transaction_that_turns_revealing_off_keeps_no_copy_of_its_own() {
     let Shelf { db, account, .. } = &mut Shelf::start();
     for level in [IsolationLevel::ReadCommitted, IsolationLevel::RepeatableRead] {
         let mut work = db.build_transaction().isolation_level(level).start().expect("a transaction");
@@ -122,7 +122,7 @@ fn a_transaction_that_turns_it_off_keeps_no_copy_of_its_own() {
     }
 }
 
-/// An account with two tokens, whose profile and account nobody touches unless a test does.
+/// An account with two tokens and a profile of their own.
 struct Shelf {
     db: Client,
     account: i64,
@@ -140,7 +140,7 @@ impl Shelf {
     }
 }
 
-/// An account under a profile that reveals and is made where there is none, and a token of each kind.
+/// Creates an account under a revealing profile, and a token of each kind.
 fn account_with_tokens(db: &mut Client, profile: &str, name: &str) -> (i64, Vec<NewToken>) {
     if db.list::<i32>("SELECT 1 FROM token_auth.profile WHERE name = $1", &[&profile]).is_empty() {
         db.own_profile(profile, r#"{"can_reveal": true}"#);
@@ -165,7 +165,7 @@ fn is_sealed(db: &mut Client, token: &NewToken) -> bool {
     db.get("SELECT sealed IS NOT NULL FROM token_auth.token WHERE id = $1", &[&token.id])
 }
 
-/// All there is of the tokens, but for their sealed copies.
+/// Returns everything about the tokens except their sealed copies.
 fn without_sealed(db: &mut Client) -> Vec<String> {
     db.list("SELECT (to_jsonb(t) - 'sealed')::text FROM token_auth.token t ORDER BY id", &[])
 }

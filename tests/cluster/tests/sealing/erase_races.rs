@@ -1,5 +1,5 @@
-//! A sealed copy is made, or an account comes along with its copies, while `can_reveal` is turned off: whoever is first,
-//! and at whichever isolation level, no copy stays where it may not be revealed.
+//! A sealed copy is created, or an account gets the profile, while `can_reveal` is turned off: in either order,
+//! and at every isolation level, no copy stays that may not be revealed.
 
 use cluster::{Client, Cluster, Sql, TokenAuth, refusal, seconds, wait_until};
 use postgres::{IsolationLevel, Transaction};
@@ -20,7 +20,7 @@ const ANY_WAY: [&str; 4] = [
 ];
 
 #[test]
-fn a_token_that_is_being_made_keeps_no_copy() {
+fn a_token_that_is_being_created_keeps_no_copy() {
     let mut arena = Arena::start();
     for maker in [
         "SELECT token_auth.create_token($account, 'new', '{*}', all_domains => true)",
@@ -32,12 +32,12 @@ fn a_token_that_is_being_made_keeps_no_copy() {
 }
 
 #[test]
-fn a_copy_that_is_being_sealed_anew_is_erased() {
+fn a_copy_that_is_being_resealed_is_erased() {
     Arena::start().race("SELECT token_auth.reseal_tokens()", &ANY_WAY);
 }
 
 #[test]
-fn an_account_that_is_on_its_way_to_the_profile_keeps_no_copy() {
+fn an_account_that_is_getting_the_profile_keeps_no_copy() {
     let mut arena = Arena::start();
     for newcomer in [
         "SELECT token_auth.set_account_profile($mover, '$profile')",
@@ -53,7 +53,7 @@ fn an_account_that_is_on_its_way_to_the_profile_keeps_no_copy() {
     }
 }
 
-/// The first attempt is cancelled when others wait for it: who erases next and who comes along with copies of secrets
+/// The first attempt is cancelled while others wait for it: the next eraser and an account with sealed copies
 /// then start at the same moment.
 #[test]
 fn a_second_attempt_after_one_that_was_cancelled_leaves_no_copy() {
@@ -71,10 +71,10 @@ fn a_second_attempt_after_one_that_was_cancelled_leaves_no_copy() {
     }
 }
 
-/// This changes nothing, and so it must not be in the way of what does: both are held up by somebody who makes a token in
+/// Setting the same profile changes nothing, so it must not block an eraser: both wait for a session that creates a token in
 /// another account of the profile.
 #[test]
-fn an_account_that_is_given_the_profile_that_it_has_is_in_nobodys_way() {
+fn setting_the_same_profile_again_blocks_no_eraser() {
     let mut arena = Arena::start();
     arena.admin.own_profile("shared", r#"{"can_reveal": true}"#);
     let [one, two] = ["one", "two"].map(|name| arena.admin.account_under(name, "shared"));
@@ -87,10 +87,10 @@ fn an_account_that_is_given_the_profile_that_it_has_is_in_nobodys_way() {
     );
 }
 
-/// Who seals anew takes the tokens in the order of their ids, and who erases, account after account: the first is held up
-/// by somebody who changes a token of a third account.
+/// A reseal locks tokens in the order of their ids, and an eraser account by account: the reseal waits
+/// for a session that changes a token of a third account.
 #[test]
-fn sealing_anew_and_erasing_are_in_nobodys_way() {
+fn resealing_and_erasing_do_not_deadlock() {
     let mut arena = Arena::start();
     arena.admin.own_profile("shared", r#"{"can_reveal": true}"#);
     let [one, two] = ["one", "two"].map(|name| arena.admin.account_under(name, "shared"));
@@ -104,7 +104,7 @@ fn sealing_anew_and_erasing_are_in_nobodys_way() {
     );
 }
 
-/// Three sessions with one server: one prepares and watches, two meet.
+/// Three sessions: one prepares and watches, and two conflict.
 struct Arena {
     cluster: Cluster,
     admin: Client,
@@ -113,7 +113,7 @@ struct Arena {
     swapped: bool,
 }
 
-/// What one of the two does in its transaction.
+/// The work of one of the two in its transaction.
 struct Part {
     sql: String,
     level: IsolationLevel,
@@ -132,7 +132,7 @@ impl Arena {
         Arena { cluster, admin, racers, rounds: 0, swapped: false }
     }
 
-    /// Has a maker meet each of the erasers, one first and then the other, at both isolation levels.
+    /// Lets a creator conflict with each eraser, in both orders and at both isolation levels.
     fn race(&mut self, maker: &str, erasers: &[&str]) {
         for eraser in erasers {
             for maker_level in LEVELS {
@@ -144,7 +144,7 @@ impl Arena {
         }
     }
 
-    /// One has done its work, and the other does its own before the first one commits.
+    /// One has done its work, and the other begins before the first one commits.
     fn round(&mut self, parts: [(&str, IsolationLevel); 2]) {
         let parts = self.prepare(parts);
         let what = format!("{:?}: {}\nthen {:?}: {}", parts[0].level, parts[0].sql, parts[1].level, parts[1].sql);
@@ -163,7 +163,7 @@ impl Arena {
             [done.and_then(|()| one.commit()), second.join().expect("the second ends")]
         });
 
-        // Above READ COMMITTED one of them may be told to try again, and who comes after a rename, that the name is gone.
+        // Above READ COMMITTED one may get a serialization failure, and after a rename the name may be unknown.
         let is_renamed = parts[0].sql.contains("name = 'now ");
         for (outcome, part) in outcomes.iter().zip(&parts) {
             let code = outcome.as_ref().err().map_or_else(|| "ok".to_owned(), |error| refusal(error).code);
@@ -179,8 +179,8 @@ impl Arena {
         self.admin.run("DELETE FROM token_auth.account", &[]);
     }
 
-    /// An eraser waits for somebody who holds the tokens, and another eraser and a newcomer wait for the first one. That is
-    /// cancelled, and the tokens are released when the newcomer has come.
+    /// An eraser waits for a session that has locked the tokens, and another eraser and a creator wait for the first one. That is
+    /// cancelled, and the tokens are released after the creator has started.
     fn second_attempt(&mut self, newcomer: &str, eraser: &str) {
         let [newcomer, eraser] = self.prepare([newcomer, eraser].map(|sql| (sql, IsolationLevel::ReadCommitted)));
         let what = format!("{}, and twice: {}", newcomer.sql, eraser.sql);
@@ -212,7 +212,7 @@ impl Arena {
         self.admin.run("DELETE FROM token_auth.account", &[]);
     }
 
-    /// Two statements, both of which succeed although a third one is in the middle of something when they begin.
+    /// Two statements that both succeed although a third one is in progress when they begin.
     fn held_up_by(&mut self, third: &str, statements: [&str; 2]) {
         let Arena { cluster, admin, racers: [first, second], .. } = self;
         let pids: [i32; 2] = [&mut *first, second].map(|session| session.get("SELECT pg_backend_pid()", &[]));
@@ -236,7 +236,7 @@ impl Arena {
         self.assert_none_is_left(&format!("{statements:?}, held up by {third}"));
     }
 
-    /// A profile that reveals with an account and a token of its own, and an account with a token that could come to it.
+    /// Creates a revealing profile with an account and a token, and another account with a token that could get the profile.
     fn prepare(&mut self, parts: [(&str, IsolationLevel); 2]) -> [Part; 2] {
         self.rounds += 1;
         let profile = format!("profile {}", self.rounds);
@@ -256,7 +256,7 @@ impl Arena {
         })
     }
 
-    /// So that what was sealed before is to be sealed anew.
+    /// Replaces the key, so that earlier copies must be resealed.
     fn swap_keys(&mut self) {
         self.swapped = !self.swapped;
         let [one, other] = KEYS;
@@ -277,7 +277,7 @@ impl Arena {
 }
 
 impl Part {
-    /// The snapshot is taken here: above READ COMMITTED it is older than whatever the other does.
+    /// The snapshot is taken here: above READ COMMITTED it is older than the work of the other.
     fn begin<'a>(&self, session: &'a mut Client) -> Transaction<'a> {
         let mut transaction = session.build_transaction().isolation_level(self.level).start().expect("a transaction");
         transaction.run("SELECT count(*) FROM token_auth.token", &[]);

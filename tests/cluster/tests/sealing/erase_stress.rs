@@ -1,5 +1,5 @@
-//! Many sessions that make, reset and seal anew, move accounts about and turn `can_reveal` off and on, all at once: no
-//! copy of a secret stays where it may not be revealed, and whoever keeps to the functions meets no deadlock.
+//! Many sessions that create, reset and reseal tokens, change profiles and turn `can_reveal` off and on at the same time: no
+//! copy stays that may not be revealed, and sessions that use the functions do not deadlock.
 
 use cluster::{Client, Cluster, NewToken, Refusal, Sql, TokenAuth, refusal, seconds};
 use postgres::IsolationLevel;
@@ -17,7 +17,7 @@ const KEYS: [&str; 2] = [
     "e1d2c3b4a5968778695a4b3c2d1e0f00112233445566778899aabbccddeeff10",
 ];
 
-/// Of the profiles, `wavering` can reveal at times, `vault` always and `default` never. Each statement is a transaction.
+/// The profile `wavering` reveals at times, `vault` always and `default` never. Each statement is a transaction.
 const BY_FUNCTION: [&str; 12] = [
     "SELECT token_auth.create_token($account, 'new', '{*}', all_domains => true)",
     "SELECT token_auth.create_token($account, 'new', '{*}', domain => 'first.example')",
@@ -38,16 +38,16 @@ const BY_HAND: [&str; 2] = [
     "UPDATE token_auth.account SET profile = 'wavering' WHERE id = $account",
 ];
 
-/// What may happen to a token meanwhile, and to a transaction that cannot be had in an order.
+/// The errors that concurrent changes of a token, or a serialization failure, may cause.
 const EXPECTED: [&str; 4] = ["P0002", "55000", "23001", "40001"];
 
 #[test]
-fn many_sessions_that_keep_to_the_functions_leave_no_copy_and_meet_no_deadlock() {
+fn many_sessions_that_use_the_functions_leave_no_copy_and_do_not_deadlock() {
     let total = stress(&BY_FUNCTION);
     assert!(total.unexpected.is_empty(), "{} unexpected refusals: {:#?}", total.unexpected.len(), total.unexpected);
 }
 
-/// Who updates an account by hand holds it before its profile, against the order in which the functions lock.
+/// A manual UPDATE locks the account before its profile, against the lock order of the functions.
 #[test]
 fn many_sessions_that_move_accounts_by_hand_leave_no_copy() {
     let mut total = stress(&[&BY_FUNCTION[..], &BY_HAND, &BY_HAND].concat());
@@ -70,7 +70,7 @@ fn stress(statements: &[&'static str]) -> Outcomes {
         let account = db.account_under(&format!("first {number}"), "wavering");
         db.domain(account, "first.example");
     }
-    // Nobody moves this one: its copies are sealed anew again and again.
+    // This account keeps its profile, and its copies are resealed repeatedly.
     let steady = db.account_under("steady", "vault");
     let steady: Vec<NewToken> = (0..20).map(|_| db.account_token(steady, "steady", &["*"])).collect();
 
@@ -115,7 +115,7 @@ fn left_behind(db: &mut Client) -> i64 {
     )
 }
 
-/// How often each statement ended how, and what should not have happened.
+/// The outcomes of each statement, and unexpected errors.
 #[derive(Default)]
 struct Outcomes {
     counts: BTreeMap<(&'static str, String), u32>,
@@ -131,7 +131,7 @@ impl Outcomes {
     }
 }
 
-/// A session that does one thing after another.
+/// A session that runs one statement after another.
 struct Session {
     session: Client,
     random: u64,
@@ -182,7 +182,7 @@ impl Session {
         among[self.below(among.len() as u64) as usize]
     }
 
-    /// xorshift64*: good enough to be in each other's way.
+    /// xorshift64*
     fn below(&mut self, limit: u64) -> u64 {
         self.random ^= self.random >> 12;
         self.random ^= self.random << 25;

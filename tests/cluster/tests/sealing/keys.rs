@@ -1,5 +1,5 @@
-//! The key file: nothing is made that could not be revealed, a file that cannot be used or that others could read is an
-//! error with a reason, and no message says what is in it. Who may see and set where it is; when a change counts.
+//! The key file: no token is created that could not be revealed, and a file that cannot be used or that others could read is an
+//! error with a reason. No message contains a part of it. Who may see and set the setting, and when a change counts.
 
 use cluster::{Client, Cluster, NewToken, Refusal, Sql, TokenAuth, readme, refusal, seconds, wait_until};
 use std::{
@@ -23,7 +23,7 @@ const RESET: &str = "SELECT token_auth.reset_token($1)";
 const RESEAL: &str = "SELECT token_auth.reseal_tokens() WHERE $1::bigint IS NOT NULL";
 
 #[test]
-fn without_a_key_file_nothing_is_made_that_should_be_revealed() {
+fn without_a_key_file_no_revealable_token_is_created() {
     let cluster = Cluster::builder().preload("token_auth").start();
     let mut db = cluster.create_database_with_token_auth("app");
     db.own_profile("vault", "{}");
@@ -48,7 +48,7 @@ fn without_a_key_file_nothing_is_made_that_should_be_revealed() {
 }
 
 #[test]
-fn a_key_file_that_cannot_be_used_is_an_error_and_nothing_is_made() {
+fn a_key_file_that_cannot_be_used_is_an_error_and_nothing_is_created() {
     let desk = &mut Desk::start();
     let (one, two) = (KEY, OTHER_KEY);
     for (what, text, message) in [
@@ -82,7 +82,7 @@ fn a_key_file_that_cannot_be_used_is_an_error_and_nothing_is_made() {
     assert_eq!(desk.db.get::<String>(REVEAL, &[&desk.token.id]), desk.token.secret);
 }
 
-/// Opening a named pipe waits for a writer, and a cancelled query would go on waiting.
+/// Opening a named pipe would wait for a writer, even after a cancellation.
 #[test]
 fn a_key_file_that_is_a_named_pipe_is_an_error_at_once() {
     let desk = Desk::start();
@@ -157,7 +157,7 @@ fn a_key_file_is_read_however_it_was_written() {
 }
 
 #[test]
-fn only_superusers_see_where_the_key_file_is_and_no_session_sets_it() {
+fn only_superusers_see_the_key_file_setting_and_no_session_sets_it() {
     let desk = &mut Desk::start();
     desk.db.batch_execute(&readme::grants()).expect("the GRANTs of docs/privileges.md");
     desk.db.run("CREATE ROLE manager LOGIN IN ROLE token_manager", &[]);
@@ -184,9 +184,9 @@ fn only_superusers_see_where_the_key_file_is_and_no_session_sets_it() {
     desk.assert_reveals("after all this");
 }
 
-/// Without preload anyone can set a setting of that name in a session that has not used the extension yet.
+/// Without preload every user can set a setting of that name in a session that has not used the extension yet.
 #[test]
-fn what_a_session_set_before_the_library_was_loaded_is_not_believed() {
+fn a_setting_from_before_the_library_was_loaded_is_dropped() {
     let desk = Desk::start_on(Cluster::builder());
     let theirs = desk.cluster.file("their.keys");
     fs::write(&theirs, OTHER_KEY).expect("a file");
@@ -277,7 +277,7 @@ impl Desk {
         self.file().parent().and_then(|data| data.metadata().ok()).expect("the data directory")
     }
 
-    /// Whatever needs a key is told why there is none, without a word of what is in the file or where it is.
+    /// Asserts that every call that needs a key fails with the reason, without a part of the file or its path.
     fn assert_unusable(&mut self, what: &str, message: &str) {
         let before = everything(&mut self.db);
         for sql in [CREATE_TOKEN, CREATE_DOMAIN, RESET, REVEAL, RESEAL] {
@@ -305,7 +305,7 @@ fn refused(db: &mut Client, token: &NewToken) -> Option<Refusal> {
     db.query(REVEAL, &[&token.id]).err().map(|error| refusal(&error))
 }
 
-/// Every domain, token and access, as text.
+/// Returns every domain, token and access as text.
 fn everything(db: &mut Client) -> Vec<String> {
     db.list(
         "SELECT d::text FROM token_auth.domain d
@@ -316,7 +316,7 @@ fn everything(db: &mut Client) -> Vec<String> {
     )
 }
 
-/// A file of `length` bytes with the key at its end.
+/// Returns a file of `length` bytes with the key at its end.
 fn padded(length: usize) -> String {
     let comment = "#".repeat(length - KEY.len() - 1);
     format!("{comment}\n{KEY}")

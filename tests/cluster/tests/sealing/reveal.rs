@@ -1,5 +1,5 @@
-//! A secret can be revealed where the profile says so: it is the right one, it comes from the token's own row and no
-//! other, and whoever has not the key file, or has changed one bit, gets an error instead.
+//! A secret can be revealed if the profile allows it: it is the right one, it comes from the token's own row and no
+//! other, and without the key file, or with one changed bit, there is an error.
 
 use cluster::{Client, Cluster, Format, NewToken, Sql, TokenAuth, random_part, readme, seconds, wait_until};
 use postgres::IsolationLevel;
@@ -36,7 +36,7 @@ fn ten_thousand_reveals_give_ten_thousand_right_secrets() {
     for ((id, secret), revealed) in ids.iter().zip(&secrets).zip(&revealed) {
         assert_eq!(revealed, secret, "token {id}");
     }
-    // A nonce that comes twice under one key would give away both secrets.
+    // A nonce that is used twice under one key would reveal both secrets.
     let nonces: i64 = db.get("SELECT count(DISTINCT substr(sealed, 10, 24)) FROM token_auth.token", &[]);
     assert_eq!(nonces, 10_000);
 }
@@ -141,7 +141,7 @@ fn each_flipped_bit_of_a_sealed_copy_and_each_byte_cut_off_is_an_error() {
     assert!(flipped.len() > 8 * token.secret.len(), "{} bits", flipped.len());
     for row in flipped {
         let (bit, code): (i32, String) = (row.get(0), row.get(1));
-        // The id of the key is there to be asked for, by whoever has an older key file.
+        // The id of the key is in the copy, for a server with an older key file.
         let expected = if (8..72).contains(&bit) { "55000" } else { "XX001" };
         assert_eq!(code, expected, "bit {bit}");
     }
@@ -162,7 +162,7 @@ fn each_flipped_bit_of_a_sealed_copy_and_each_byte_cut_off_is_an_error() {
 }
 
 #[test]
-fn revealing_is_a_grant_of_its_own() {
+fn revealing_needs_a_grant_of_its_own() {
     let Vault { cluster, db, account } = &mut Vault::start();
     let token = db.account_token(*account, "sender", &["*"]);
     db.batch_execute(&readme::grants()).expect("the GRANTs of docs/privileges.md");
@@ -183,7 +183,7 @@ fn revealing_is_a_grant_of_its_own() {
 }
 
 #[test]
-fn what_cannot_be_revealed_is_refused_with_the_reason() {
+fn a_secret_that_cannot_be_revealed_is_refused_with_the_reason() {
     let Vault { db, account, .. } = &mut Vault::start();
     let token = db.account_token(*account, "sender", &["*"]);
     let shown_once = db.account("shown once");
@@ -227,7 +227,7 @@ fn revealing_writes_nothing() {
 }
 
 #[test]
-fn revealing_works_on_a_hot_standby_that_has_the_key_file() {
+fn revealing_works_on_a_hot_standby_with_the_key_file() {
     let Vault { cluster: primary, db, account } = &mut Vault::start();
     let token = db.account_token(*account, "sender", &["*"]);
     let standby = Cluster::builder().start_standby_of(primary);
@@ -250,13 +250,13 @@ fn revealing_works_on_a_hot_standby_that_has_the_key_file() {
     db.run("UPDATE token_auth.profile SET can_reveal = false WHERE name = 'vault'", &[]);
     wait_until("the end of revealing on the standby", seconds(30), || {
         let refusal = copy.query(REVEAL, &[&token.id]).err().map(|error| cluster::refusal(&error).code);
-        // A standby has no locks to wait for: a call in the midst of the replay may find the copy gone under the old profile.
+        // A standby has no locks to wait for: a call during the replay may find the copy erased under the old profile.
         assert!(matches!(refusal.as_deref(), None | Some("55000" | "42501")), "{refusal:?}");
         refusal.as_deref() == Some("42501")
     });
 }
 
-/// A database whose secrets can be revealed, with an account in it.
+/// A database with an account whose secrets can be revealed.
 struct Vault {
     cluster: Cluster,
     db: Client,
@@ -281,7 +281,7 @@ fn sealed_hex(db: &mut Client, token: &NewToken) -> String {
     db.get("SELECT encode(sealed, 'hex') FROM token_auth.token WHERE id = $1", &[&token.id])
 }
 
-/// Makes `pg_temp.outcome`: what reveal_token says of a token with a changed copy, which is then put back.
+/// Creates `pg_temp.outcome`: the result of reveal_token with a changed copy, which is then restored.
 fn try_changed_copies(db: &mut Client) {
     db.run(
         "CREATE FUNCTION pg_temp.outcome(token_id bigint, changed bytea) RETURNS text LANGUAGE plpgsql AS $$

@@ -1,5 +1,5 @@
-//! A key is replaced while the server runs: the new one first and the old one after it, everything sealed anew, the old
-//! one taken away. At no time is there a secret that does not open.
+//! A key is replaced while the server runs: the new key first and the old one after it, everything resealed, the old
+//! one removed. At no time is there a secret that cannot be opened.
 
 use cluster::{Client, Cluster, NewToken, Sql, TokenAuth};
 
@@ -19,7 +19,7 @@ fn old_copies_open_and_new_ones_are_sealed_under_the_first_key() {
     let marks = archive.marks();
     assert_eq!((old_mark.len(), marks.len()), (1, 2), "a key each");
 
-    // Whoever has the new key only, can open the new copies only.
+    // With the new key alone, only new copies can be opened.
     archive.keys(&[NEW]);
     assert_eq!(archive.db.get::<String>(REVEAL, &[&newer.id]), newer.secret);
     assert_eq!(archive.db.refused(REVEAL, &[&archive.tokens[0].id]).code, "55000");
@@ -29,9 +29,9 @@ fn old_copies_open_and_new_ones_are_sealed_under_the_first_key() {
     archive.assert_all_reveal();
 }
 
-/// More tokens than are sealed anew at a time.
+/// More tokens than are resealed at a time.
 #[test]
-fn everything_is_sealed_anew_and_then_the_old_key_can_go() {
+fn after_everything_is_resealed_the_old_key_can_be_removed() {
     let archive = &mut Archive::start(2_500);
     archive.db.run("SELECT token_auth.pause_token($1)", &[&archive.tokens[0].id]);
     archive.keys(&[NEW, OLD]);
@@ -58,7 +58,7 @@ fn everything_is_sealed_anew_and_then_the_old_key_can_go() {
 }
 
 #[test]
-fn an_old_key_that_goes_too_early_is_missed_with_a_hint_and_helps_when_it_is_back() {
+fn a_missing_old_key_is_an_error_with_a_hint_until_it_is_restored() {
     let archive = &mut Archive::start(3);
     archive.keys(&[NEW]);
     let before = archive.sealed();
@@ -75,7 +75,7 @@ fn an_old_key_that_goes_too_early_is_missed_with_a_hint_and_helps_when_it_is_bac
 }
 
 #[test]
-fn a_broken_copy_among_them_is_an_error_and_nothing_is_sealed_anew() {
+fn a_broken_copy_is_an_error_and_nothing_is_resealed() {
     let archive = &mut Archive::start(5);
     archive.keys(&[NEW, OLD]);
     let broken = archive.tokens[3].id;
@@ -87,7 +87,7 @@ fn a_broken_copy_among_them_is_an_error_and_nothing_is_sealed_anew() {
     assert!(refusal.message.contains(&format!("token {broken} ")), "{refusal:?}");
     assert_eq!(archive.sealed(), before);
 
-    // Those before it can be had, and those after it once it is gone.
+    // Those before it are resealed, and those after it when it is deleted.
     assert_eq!(archive.reseal(Some(3)), 3);
     assert_eq!(archive.db.refused(RESEAL, &[&1_i64]).code, "XX001");
     archive.db.run("UPDATE token_auth.token SET sealed = NULL WHERE id = $1", &[&broken]);
@@ -111,9 +111,9 @@ fn a_limit_is_greater_than_zero_and_a_token_may_not_reseal() {
     assert_eq!(archive.reseal(Some(i64::MAX)), 2);
 }
 
-/// It read the old key file before that was changed, and commits after everything else was sealed anew.
+/// It read the old key file before the change, and commits after everything else was resealed.
 #[test]
-fn what_was_being_made_meanwhile_is_sealed_anew_by_the_next_call() {
+fn tokens_created_during_a_reseal_are_resealed_by_the_next_call() {
     let archive = &mut Archive::start(2);
     let mut maker = archive.cluster.connect("app", "postgres");
     let mut making = maker.transaction().expect("a transaction");
@@ -137,13 +137,13 @@ struct Archive {
 }
 
 impl Archive {
-    /// With so many tokens, sealed under the old key.
+    /// Creates this many tokens, sealed under the old key.
     fn start(count: i32) -> Archive {
         let cluster = Cluster::builder().preload("token_auth").sealing_keys(OLD).start();
         let mut db = cluster.create_database_with_token_auth("app");
         db.own_profile("vault", r#"{"can_reveal": true}"#);
         let account = db.account_under("acme", "vault");
-        // Without a copy, and so nothing to be sealed anew.
+        // Without a copy there is nothing to reseal.
         let shown_once = db.account("shown once");
         db.account_token(shown_once, "shown once", &["*"]);
         let rows = db.rows(
@@ -180,12 +180,12 @@ impl Archive {
         assert!(revealed == created, "{} of {} tokens", revealed.len(), created.len());
     }
 
-    /// What the copies begin with: a mark for each key.
+    /// Returns the marks of the copies: one for each key.
     fn marks(&mut self) -> Vec<Vec<u8>> {
         self.db.list("SELECT DISTINCT substr(sealed, 1, 9) FROM token_auth.token WHERE sealed IS NOT NULL", &[])
     }
 
-    /// How many copies have the mark of the newest token.
+    /// Returns the number of copies with the mark of the newest token.
     fn marked_as_last(&mut self) -> i64 {
         self.db.get(
             "SELECT count(*) FROM token_auth.token
@@ -198,7 +198,7 @@ impl Archive {
         self.db.list("SELECT sealed FROM token_auth.token ORDER BY id", &[])
     }
 
-    /// All there is of the tokens, but for their sealed copies.
+    /// Returns everything about the tokens except their sealed copies.
     fn without_sealed(&mut self) -> Vec<String> {
         self.db.list("SELECT (to_jsonb(t) - 'sealed')::text FROM token_auth.token t ORDER BY id", &[])
     }

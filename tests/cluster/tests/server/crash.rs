@@ -1,4 +1,4 @@
-//! What a COMMIT has acknowledged is there after the server's end, however it ended: no token lost, none brought back.
+//! What a COMMIT has acknowledged exists after the server ended in any way: no token is lost, and none returns.
 
 use cluster::{Client, Cluster, NewToken, Stop, TokenAuth, seconds, wait_until};
 use std::sync::{
@@ -46,13 +46,13 @@ fn nothing_acknowledged_is_lost(how: Stop) {
     assert!(record.iter().all(|entry| entry.token.id < fresh.id), "id {} was used before", fresh.id);
 }
 
-/// A token whose making, and perhaps deletion, was acknowledged. What was under way at the end is not recorded.
+/// A token whose creation, and perhaps deletion, was acknowledged. What was in progress at the end is not recorded.
 struct Acknowledged {
     token: NewToken,
     deleted: bool,
 }
 
-/// A session that makes tokens and deletes every second one, until it loses the server.
+/// A session that creates tokens and deletes every second one, until it loses the server.
 struct Session {
     thread: std::thread::JoinHandle<Vec<Acknowledged>>,
     acknowledged: Arc<AtomicUsize>,

@@ -1,4 +1,4 @@
-//! pg_dump and restore, in every form, bring back exactly what was there: each state that a database can hold.
+//! pg_dump and restore, in every format, restore exactly what was there, in every state of a token.
 
 use cluster::{Client, Cluster, Format, NewToken, Sql, TokenAuth, random_part};
 
@@ -129,7 +129,7 @@ impl Source {
         self.connect(&name)
     }
 
-    /// What each secret is told, for each scope and domain.
+    /// Returns the verification of each secret for each scope and domain.
     fn answers(&self, db: &mut Client) -> Vec<String> {
         let mut answers = Vec::new();
         for token in &self.tokens {
@@ -203,7 +203,7 @@ fn tokens_of_an_account_under_its_own_profile(db: &mut Client) -> Vec<NewToken> 
     );
     let mail = db.domain(account, "mail.example");
     let limited = db.token(account, "limited", &["stats:read"], "mail.example");
-    // Its domain has no live token: this profile does not keep the last one, and the next one does.
+    // Its domain has no live token: this profile has no keeps_last_token, and the next one has.
     db.run("SELECT token_auth.delete_token($1)", &[&limited.id]);
     db.run("SELECT token_auth.delete_token($1)", &[&mail.token.id]);
     db.run("SELECT token_auth.set_account_profile($1, 'default')", &[&account]);
@@ -212,7 +212,7 @@ fn tokens_of_an_account_under_its_own_profile(db: &mut Client) -> Vec<NewToken> 
     vec![mail.token, limited, everywhere]
 }
 
-/// A state that no function leads to: the profile keeps the last token, and the domain has none that is live.
+/// A state that no function creates: the profile has keeps_last_token, and the domain has no live token.
 fn domain_without_a_live_token(db: &mut Client, account: i64) -> NewToken {
     let bare = db.domain(account, "bare.example");
     db.run("ALTER TABLE token_auth.token DISABLE TRIGGER ALL", &[]);

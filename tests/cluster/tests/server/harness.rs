@@ -1,10 +1,10 @@
-//! The harness itself, on clusters without the extension: what the other files rely on.
+//! The test library itself, on clusters without the extension.
 
 use cluster::{Client, Cluster, Format, Sql, Stop, seconds, wait_until};
 use std::path::Path;
 
 #[test]
-fn a_cluster_is_started_answers_and_leaves_nothing_behind() {
+fn a_cluster_starts_answers_and_leaves_nothing_behind() {
     let cluster = Cluster::builder().setting("application_name", "it's mine").start();
     let home = cluster.file("");
     let mut db = cluster.connect("postgres", "postgres");
@@ -64,7 +64,7 @@ fn a_standby_follows_until_it_is_promoted() {
 }
 
 #[test]
-fn every_dump_format_goes_round() {
+fn every_dump_format_is_restored() {
     let cluster = Cluster::builder().start();
     cluster.create_database("source");
     cluster.connect("source", "postgres").run("CREATE TABLE kept AS SELECT 'it''s'::text AS word", &[]);

@@ -1,4 +1,4 @@
-//! Two sessions at the same moment: what must hold, holds at every isolation level, and the loser is told what happened.
+//! Two sessions at the same time: invariants hold at every isolation level, and the loser gets an error that says why.
 
 use cluster::{Client, Cluster, Refusal, Sql, TokenAuth, refusal};
 use postgres::{Error, IsolationLevel, Transaction};
@@ -97,13 +97,13 @@ fn the_last_token_survives(statements: [&str; 2]) {
     });
 }
 
-/// Three sessions with one server: one prepares and checks, two race.
+/// Three sessions: one prepares and checks, and two race.
 struct Arena {
     admin: Client,
     racers: [Client; 2],
 }
 
-/// What one racer does in its transaction.
+/// The work of a racer in its transaction.
 type Work<'a> = &'a (dyn Fn(&mut Transaction) -> Result<(), Error> + Sync);
 
 fn race(round: impl Fn(&mut Arena, IsolationLevel, usize)) {
@@ -118,7 +118,7 @@ fn race(round: impl Fn(&mut Arena, IsolationLevel, usize)) {
 }
 
 impl Arena {
-    /// Lets both work at the same moment; exactly one must succeed. Returns what the other was told.
+    /// Lets both work at the same time. Exactly one must succeed. Returns the refusal of the other.
     fn one_wins(&mut self, level: IsolationLevel, work: [Work; 2]) -> Refusal {
         let barrier = Barrier::new(2);
         let [first, second] = &mut self.racers;
@@ -135,13 +135,13 @@ impl Arena {
     }
 }
 
-/// One racer. Its snapshot is taken before the start, so above READ COMMITTED it is older than whatever the other does.
+/// A racer. Its snapshot is taken before the start, so above READ COMMITTED it is older than the work of the other.
 fn attempt(session: &mut Client, level: IsolationLevel, start: &Barrier, work: Work) -> Result<(), Error> {
     let began = session.build_transaction().isolation_level(level).start().and_then(|mut transaction| {
         transaction.execute("SELECT 1", &[])?;
         Ok(transaction)
     });
-    // Whatever happened: the other racer waits here.
+    // The other racer waits here in any case.
     start.wait();
     let mut transaction = began?;
     work(&mut transaction)?;

@@ -1,8 +1,8 @@
-//! DROP EXTENSION leaves nothing, CREATE EXTENSION works again, and a session that lives through both is not confused.
+//! DROP EXTENSION leaves nothing, CREATE EXTENSION works again, and a session survives both.
 
 use cluster::{Cluster, Sql, TokenAuth};
 
-/// Every catalogue in which an extension could leave something.
+/// Every catalog in which an extension could leave something.
 const CATALOGUES: [&str; 19] = [
     "pg_namespace",
     "pg_class",
@@ -42,7 +42,7 @@ fn drop_extension_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_session_lives_through_drop_and_create() {
+fn a_session_survives_drop_and_create_extension() {
     let cluster = Cluster::builder().start();
     let mut db = cluster.create_database_with_token_auth("app");
     let mut other = cluster.connect("app", "postgres");
@@ -71,13 +71,13 @@ fn a_session_lives_through_drop_and_create() {
     }
 }
 
-/// That the schema, or what was asked of it, does not exist: said in words, not with a number of a vanished object.
+/// Asserts that the error says in words that the schema or the object does not exist, not with the OID of a dropped object.
 fn assert_gone(refusal: &cluster::Refusal) {
     assert!(["3F000", "42883", "42P01"].contains(&&*refusal.code), "{refusal:?}");
     assert!(refusal.message.contains("token_auth"), "{refusal:?}");
 }
 
-/// How many rows each catalogue has, and what names the extension.
+/// Returns the number of rows of each catalog, and the rows that name the extension.
 fn contents(db: &mut impl Sql) -> Vec<String> {
     let mut contents: Vec<String> = CATALOGUES
         .iter()

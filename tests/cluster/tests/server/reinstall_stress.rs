@@ -1,5 +1,5 @@
-//! The extension is dropped, created, restored and altered under sessions that verify for the first time and again: none of
-//! them crashes, none hangs, and what they are told is PostgreSQL's own word for it.
+//! The extension is dropped, created, restored and altered while sessions verify for the first time and again: none of
+//! them crashes or hangs, and their errors are PostgreSQL's own.
 
 use cluster::{Client, Cluster, Format, Sql, TokenAuth};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 const VERIFY: &str = "SELECT (v).code FROM (SELECT token_auth.verify_token($1, 'email:send', 'mail.example') v) v";
 
-/// What a session may be told while objects go and come: undefined function, table, column, schema, object; a type or a row
+/// The errors that a session may get while objects are dropped and created: undefined function, table, column, schema, object; a type or a row
 /// that is another one; a deadlock, and a statement that it has to repeat.
 const EXPECTED: [&str; 12] =
     ["42883", "42P01", "42703", "3F000", "42704", "42804", "42809", "40P01", "40001", "55P03", "0A000", "42501"];
@@ -46,7 +46,7 @@ fn a_first_verification_that_waits_for_drop_extension_gets_an_error() {
         let (answer, alive) = waiter.join().expect("the session");
         assert_eq!(alive, 1);
         match answer {
-            // Whoever waits gets what is then there.
+            // A session that waits gets the objects that exist then.
             Ok(row) => assert!(then_there && row.get::<_, String>(0).contains("not_found"), "{what}"),
             Err(error) => {
                 let refusal = cluster::refusal(&error);
@@ -83,7 +83,7 @@ fn an_altered_result_type_is_an_error_in_postgresqls_words() {
         }
         assert_eq!(db.refused(warm, &[&token]).code, "42804", "{alter}");
         db.run(&format!("ALTER TYPE token_auth.verification {back}"), &[]);
-        // An attribute that was dropped leaves its place behind.
+        // A dropped attribute leaves its position behind.
         assert_eq!(db.get::<String>(warm, &[&token]), "ok", "{back}");
         assert_eq!(db.verify(&token, Some("email:send"), Some("mail.example")).code, "ok", "{back}");
         let row = db.row("SELECT * FROM token_auth.verify_token($1)", &[&token]);
@@ -125,7 +125,7 @@ fn sixteen_sessions_live_through_five_hundred_rounds() {
                 let mut turn = 0;
                 while !over.load(Relaxed) {
                     turn += 1;
-                    // Half of them are new sessions again and again, so that theirs is a first verification.
+                    // Half of them are new sessions each time, so that theirs is a first verification.
                     if number % 2 == 0 && turn % 3 == 0 {
                         session = cluster.connect("app", "postgres");
                     }
@@ -202,7 +202,7 @@ fn disturb(cluster: &Cluster, db: &mut Client, round: usize, dump: &std::path::P
     }
 }
 
-/// As an administrator brings a database back into one that is in use.
+/// Restores a database over one that is in use.
 fn restore(cluster: &Cluster, dump: &std::path::Path) {
     cluster.restore_clean("app", dump);
 }

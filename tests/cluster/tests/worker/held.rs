@@ -1,4 +1,4 @@
-//! A token that cannot go holds up itself alone: the sweep goes on with the others, and says once a round what stays and why.
+//! A token that cannot be removed delays no other: the sweep continues, and warns once a round of what stays and why.
 
 use cluster::{Client, Cluster, Sql, TokenAuth, database_to_sweep, seconds, swept_every, wait_until};
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ const SOON: Duration = seconds(60);
 fn referenced(db: &mut Client, account: i64, count: i32) {
     db.batch_execute("CREATE TABLE IF NOT EXISTS request_log (token_id bigint REFERENCES token_auth.token)")
         .expect("a table");
-    // In one transaction, so that the worker does not come between.
+    // In one transaction, so that the worker sees all of it.
     db.batch_execute("BEGIN").expect("a transaction");
     expired(db, account, count, "referenced", "2 hours");
     db.run(
@@ -34,7 +34,7 @@ fn count(db: &mut Client, name: &str) -> i64 {
     db.get("SELECT count(*) FROM token_auth.token WHERE name = $1", &[&name])
 }
 
-/// The last warning of the launcher, with its detail and hint, once there is one with this text.
+/// Waits for a warning of the launcher with this text, and returns it with its detail and hint.
 fn warning(cluster: &Cluster, text: &str) -> String {
     let mut found = String::new();
     wait_until(&format!("a warning with {text}"), SOON, || {
@@ -56,14 +56,14 @@ fn warning(cluster: &Cluster, text: &str) -> String {
 }
 
 #[test]
-fn two_hundred_that_are_referred_to_keep_none_of_the_others() {
+fn two_hundred_referenced_tokens_delay_no_other() {
     let cluster = swept_every("1h").start();
     let (mut db, account) = database_to_sweep(&cluster, "app");
-    // A first round, so that the next one begins when this says so.
+    // A first round, so that the next one begins after the reload.
     wait_until("a first round", SOON, || !cluster::workers_started(&cluster).eq(&0));
     referenced(&mut db, account, 200);
     expired(&mut db, account, 9_800, "free", "1 hour");
-    // In the midst of the others as well.
+    // Also among the others.
     db.run("UPDATE token_auth.token SET expires_at = clock_timestamp() - interval '1 hour' WHERE name = 'referenced' AND id % 2 = 0", &[]);
 
     cluster.reload_with("token_auth.sweep_interval", "2s");
@@ -84,17 +84,17 @@ fn two_hundred_that_are_referred_to_keep_none_of_the_others() {
     let told = cluster.log().lines_with("could not be removed").len() - began;
     assert!((1..=4).contains(&told), "{told} warnings in five seconds");
 
-    // What is in the way goes, and so do they.
+    // The referring rows are deleted, and then the tokens.
     db.run("TRUNCATE request_log", &[]);
     wait_until("the rest", SOON, || db.token_count() == 0);
 }
 
 #[test]
-fn more_than_a_round_tries_do_not_starve_what_is_new_or_old() {
+fn more_held_tokens_than_a_round_tries_delay_neither_new_nor_old_ones() {
     let cluster = swept_every("1s").start();
     let (mut db, account) = database_to_sweep(&cluster, "app");
     referenced(&mut db, account, 5_000);
-    // Below all of them.
+    // It expired before all of them.
     expired(&mut db, account, 500, "oldest", "1 day");
     wait_until("the oldest", SOON, || count(&mut db, "oldest") == 0);
     for round in 1..=3 {
@@ -107,7 +107,7 @@ fn more_than_a_round_tries_do_not_starve_what_is_new_or_old() {
 }
 
 #[test]
-fn what_a_trigger_keeps_or_refuses_keeps_none_of_the_others() {
+fn a_token_that_a_trigger_keeps_or_refuses_delays_no_other() {
     let cluster = swept_every("1s").start();
     let (mut db, account) = database_to_sweep(&cluster, "app");
     db.batch_execute(
@@ -141,7 +141,7 @@ fn what_a_trigger_keeps_or_refuses_keeps_none_of_the_others() {
 }
 
 #[test]
-fn what_an_open_transaction_holds_keeps_none_of_the_others() {
+fn a_token_that_another_session_locks_delays_no_other() {
     let cluster = swept_every("1s").start();
     let (mut db, account) = database_to_sweep(&cluster, "app");
     let doomed = db.domain(account, "doomed.example");
@@ -153,7 +153,7 @@ fn what_an_open_transaction_holds_keeps_none_of_the_others() {
          SELECT account_id, id, $1, '{*}' FROM token_auth.token WHERE name = 'access'",
         &[&doomed.id],
     );
-    // Who deletes a domain holds the access that others have to it.
+    // A session that deletes a domain locks the access of other tokens to it.
     open.run("SELECT token_auth.delete_domain($1)", &[&doomed.id]);
     db.run("UPDATE token_auth.token SET expires_at = clock_timestamp() - interval '1 hour' WHERE name = 'access'", &[]);
     expired(&mut db, account, 1_000, "free", "3 hours");
@@ -166,9 +166,9 @@ fn what_an_open_transaction_holds_keeps_none_of_the_others() {
     wait_until("those that were locked", SOON, || count(&mut db, "access") == 0);
 }
 
-/// Those that have expired and are kept by their profile stand between those that are due.
+/// Expired tokens that their profile still keeps are between the due tokens.
 #[test]
-fn what_is_retained_is_passed_over() {
+fn retained_tokens_are_skipped() {
     let cluster = swept_every("1s").start();
     let (mut db, account) = database_to_sweep(&cluster, "app");
     let patient = db.account("patient");
@@ -182,9 +182,9 @@ fn what_is_retained_is_passed_over() {
     assert_eq!(db.get::<i64>("SELECT token_auth.sweep()", &[]), 300);
 }
 
-/// It is neither cancelled nor does it time out; only its process can be ended.
+/// It can neither be cancelled nor time out. Only its process can be terminated.
 #[test]
-fn a_trigger_that_never_ends_keeps_none_of_the_others() {
+fn a_trigger_that_never_ends_delays_no_other_token() {
     let cluster = swept_every("1s").start();
     let (mut db, account) = database_to_sweep(&cluster, "app");
     let (mut other, other_account) = database_to_sweep(&cluster, "other");
@@ -209,9 +209,9 @@ fn a_trigger_that_never_ends_keeps_none_of_the_others() {
     wait_until("those of another database", SOON, || other.token_count() == 0);
 }
 
-/// PostgreSQL refuses every DELETE from such a table, so no token can go; the other databases do not suffer from it.
+/// PostgreSQL refuses every DELETE from such a table, so no token can be removed. Other databases are not affected.
 #[test]
-fn a_publication_without_replica_identity_is_told() {
+fn a_publication_without_replica_identity_is_reported() {
     let cluster = swept_every("1s").setting("wal_level", "logical").start();
     let (mut db, account) = database_to_sweep(&cluster, "app");
     let (mut other, other_account) = database_to_sweep(&cluster, "other");
@@ -228,9 +228,9 @@ fn a_publication_without_replica_identity_is_told() {
     wait_until("the rest", SOON, || db.token_count() == 0);
 }
 
-/// Who defers a trigger in the midst of a deletion, so that it would run after it, holds up what it refers to.
+/// A trigger that is deferred during a deletion, so that it would run after it, delays the referenced tokens.
 #[test]
-fn a_trigger_that_would_run_after_the_sweep_holds_up_its_own_tokens() {
+fn a_deferred_trigger_delays_only_its_own_tokens() {
     let cluster = swept_every("1s").start();
     let (mut db, account) = database_to_sweep(&cluster, "app");
     db.batch_execute(
@@ -252,7 +252,7 @@ fn a_trigger_that_would_run_after_the_sweep_holds_up_its_own_tokens() {
 }
 
 #[test]
-fn sweep_by_hand_removes_the_others_and_warns() {
+fn sweep_removes_the_other_tokens_and_warns() {
     let cluster = Cluster::builder().start();
     let (mut db, account) = database_to_sweep(&cluster, "app");
     referenced(&mut db, account, 30);
@@ -264,11 +264,11 @@ fn sweep_by_hand_removes_the_others_and_warns() {
     assert_eq!(db.token_count(), 30);
     let heard = heard.lock().expect("no listener panics").join("\n");
     assert!(heard.contains("30 expired tokens could not be removed"), "{heard}");
-    // A limit counts what was removed, and so does the result.
+    // The limit and the result count removed tokens.
     expired(&mut db, account, 10, "free", "3 hours");
     assert_eq!(sweeper.get::<i64>("SELECT token_auth.sweep(4)", &[]), 4);
     assert_eq!(sweeper.get::<i64>("SELECT token_auth.sweep(100)", &[]), 6);
-    // A cancellation is no token that cannot go.
+    // A cancellation does not count as a held token.
     db.batch_execute(
         "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(30); RETURN OLD; END $$;
          CREATE TRIGGER slow BEFORE DELETE ON token_auth.token FOR EACH ROW EXECUTE FUNCTION slow()",
@@ -280,7 +280,7 @@ fn sweep_by_hand_removes_the_others_and_warns() {
 }
 
 #[test]
-fn who_deletes_what_is_referred_to_is_told_by_which_table() {
+fn deleting_a_referenced_object_names_the_referring_table() {
     let cluster = Cluster::builder().start();
     let (mut db, account) = database_to_sweep(&cluster, "app");
     let domain = db.domain(account, "mail.example");
@@ -330,9 +330,9 @@ fn a_backlog_in_one_database_does_not_delay_another() {
     assert!(longest < seconds(3), "{longest:?}");
 }
 
-/// What the README says of triggers of one's own.
+/// The documented way for triggers of an application.
 #[test]
-fn a_trigger_that_writes_elsewhere_needs_security_definer_in_the_worker() {
+fn a_trigger_that_writes_to_other_tables_needs_security_definer_in_the_worker() {
     let cluster = swept_every("1s").start();
     let (mut db, account) = database_to_sweep(&cluster, "app");
     db.batch_execute(

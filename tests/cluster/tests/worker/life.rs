@@ -1,4 +1,4 @@
-//! The launcher's life: it comes back, it goes when asked, and it is in nobody's way.
+//! The life of the launcher: it restarts, it ends when asked, and it delays nothing.
 
 use cluster::{
     Cluster, LAUNCHER, Sql, Stop, TokenAuth, database_to_sweep, launcher, seconds, swept_every, wait_for, wait_until,
@@ -12,7 +12,7 @@ const SOON: Duration = seconds(60);
 const PROMPTLY: Duration = seconds(5);
 
 #[test]
-fn the_launcher_comes_back_after_it_was_terminated() {
+fn the_launcher_restarts_after_it_was_terminated() {
     let cluster = swept_every("1s").start();
     let (mut db, account) = database_to_sweep(&cluster, "app");
     let first = wait_for("the launcher", SOON, || launcher(&cluster));
@@ -24,7 +24,7 @@ fn the_launcher_comes_back_after_it_was_terminated() {
 }
 
 #[test]
-fn the_launcher_comes_back_after_it_was_killed_and_took_the_server_along() {
+fn the_launcher_restarts_after_a_kill_that_restarts_the_server() {
     let cluster = swept_every("1s").start();
     let (mut db, account) = database_to_sweep(&cluster, "app");
     wait_for("the launcher", SOON, || launcher(&cluster));

@@ -1,4 +1,4 @@
-//! The worker among those who create, drop and restore databases: it never stands in their way, nor they in its.
+//! The worker while databases are created, dropped and restored: neither blocks the other.
 
 use cluster::{Format, Sql, TokenAuth, seconds, wait_for, wait_until};
 use cluster::{database_to_sweep, delay_deletions, launcher, swept_every, worker_is_in, workers_started};
@@ -34,7 +34,7 @@ fn drop_database_does_not_wait_for_a_worker_that_has_much_to_do() {
     let cluster = swept_every("1s").start();
     let (mut busy, account) = database_to_sweep(&cluster, "busy");
     delay_deletions(&mut busy, 0.004);
-    // Twenty seconds of work; DROP DATABASE waits five for others to leave.
+    // Twenty seconds of work. DROP DATABASE waits five for other sessions to end.
     busy.expired_tokens(account, 5_000);
     busy.close().expect("the session ends");
 
@@ -57,7 +57,7 @@ fn a_database_is_created_from_one_that_the_worker_visits() {
 }
 
 #[test]
-fn a_database_restored_again_and_again_is_swept_each_time() {
+fn a_database_that_is_restored_repeatedly_is_swept_each_time() {
     let cluster = swept_every("1s").setting("token_auth.databases", "restored").start();
     let (mut source, account) = database_to_sweep(&cluster, "source");
     source.expired_tokens(account, 5_000);
@@ -76,8 +76,8 @@ fn a_database_restored_again_and_again_is_swept_each_time() {
     assert_eq!(launcher(&cluster), Some(first), "the launcher was lost on the way");
 }
 
-/// A restore puts tokens and their access back one table after the other, each at its own COMMIT. A worker that removed
-/// the first before the second came would make the second fail, and with it every token's access.
+/// A restore inserts tokens and their access one table after the other, each with its own COMMIT. A worker that removed
+/// the first before the second would make the second fail, and with it the access of every token.
 #[test]
 fn a_restore_is_whole_though_the_worker_looks_in_halfway() {
     let cluster = swept_every("1s").setting("token_auth.databases", "restored").start();
@@ -109,7 +109,7 @@ fn a_restore_is_whole_though_the_worker_looks_in_halfway() {
     assert_eq!(restored.verify(&kept.secret, Some("email:send"), None).code, "ok");
 }
 
-/// Makes a script wait, before the line that starts like this, for whoever holds the advisory lock.
+/// Makes a script wait for the advisory lock before the line that begins like this.
 fn pause_before(script: &Path, line: &str) {
     let text = std::fs::read_to_string(script).expect("the script");
     let cut = text.find(line).unwrap_or_else(|| panic!("no {line} in the script"));

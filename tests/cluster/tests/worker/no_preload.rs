@@ -1,4 +1,4 @@
-//! Without `shared_preload_libraries`: everything but the worker works, and an administrator can see that none runs.
+//! Without `shared_preload_libraries` everything except the worker works, and an administrator can see that none runs.
 
 use cluster::{Cluster, Sql, TokenAuth, launcher};
 
@@ -30,19 +30,19 @@ fn without_preload_no_launcher_is_listed() {
 }
 
 #[test]
-fn create_extension_says_that_no_worker_will_run() {
+fn create_extension_warns_that_no_worker_will_run() {
     assert!(what_create_extension_says(&Cluster::builder().start()).contains("shared_preload_libraries"));
 }
 
 #[test]
-fn create_extension_says_nothing_of_the_sort_where_a_worker_runs() {
+fn create_extension_does_not_warn_if_a_worker_runs() {
     let cluster = Cluster::builder().preload("token_auth").start();
     assert_eq!(what_create_extension_says(&cluster), "");
 }
 
-/// Before the library is loaded anybody can set a placeholder of that name; loading it drops the value.
+/// Before the library is loaded every user can set a placeholder of that name. Loading the library drops the value.
 #[test]
-fn an_actor_set_before_the_library_is_loaded_is_not_believed() {
+fn an_actor_set_before_the_library_is_loaded_is_dropped() {
     let cluster = Cluster::builder().start();
     let mut db = cluster.create_database_with_token_auth("app");
     let account = db.account("acme");

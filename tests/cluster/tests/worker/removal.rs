@@ -1,4 +1,4 @@
-//! The worker removes what has expired, in every database that has the extension, and tells about it once.
+//! The worker removes expired tokens in every database with the extension, and logs it once.
 
 use cluster::{Client, Sql, TokenAuth, database_to_sweep, launcher, seconds, swept_every, wait_until, workers_started};
 use std::time::{Duration, Instant};
@@ -46,7 +46,7 @@ fn the_databases_setting_narrows_the_sweep_until_it_is_taken_back() {
     let (mut left_out, left_out_account) = database_to_sweep(&cluster, "left_out");
     left_out.expired_tokens(left_out_account, 2);
 
-    // Three rounds of work elsewhere: whoever is left out this long is left out.
+    // Three rounds of work in other databases: a database that is skipped this long is skipped.
     for round in 1..=3 {
         chosen.expired_tokens(chosen_account, 2);
         also.expired_tokens(also_account, 2);
@@ -83,11 +83,11 @@ fn a_new_sweep_interval_holds_after_a_reload() {
 }
 
 #[test]
-fn a_round_that_did_something_is_one_line_in_the_log() {
+fn a_round_that_removed_something_is_one_line_in_the_log() {
     let cluster = swept_every("1s").start();
     let (mut one, one_account) = database_to_sweep(&cluster, "one");
     let (mut two, two_account) = database_to_sweep(&cluster, "two");
-    // Both databases are known to the worker before it pauses for an hour; what is due then falls into one round.
+    // Both databases are known to the worker before it pauses for an hour, so the due tokens are removed in one round.
     one.expired_tokens(one_account, 1);
     two.expired_tokens(two_account, 1);
     wait_until("a first sweep of both", SOON, || one.token_count() + two.token_count() == 0);
@@ -144,7 +144,7 @@ fn verification_goes_on_during_a_large_sweep_in_batches() {
     });
     let whole = began.elapsed();
     assert!(halfway.len() > 3, "in few steps, with {halfway:?} left between them");
-    // One answer in twenty may have met a pause of the machine.
+    // One verification in twenty may have met a pause of the machine.
     answers.sort();
     let slow = answers[answers.len() * 19 / 20];
     assert!(slow < whole / 10, "{} answers, one in twenty took {slow:?}, the whole sweep {whole:?}", answers.len());
@@ -155,7 +155,7 @@ fn a_database_that_allows_no_connections_does_no_harm() {
     let cluster = swept_every("1s").start();
     let (mut closed, closed_account) = database_to_sweep(&cluster, "closed");
     let (mut open, open_account) = database_to_sweep(&cluster, "open");
-    // The tokens' expiry is committed when no worker gets in any more.
+    // The tokens expire after the last worker could connect.
     let mut work = closed.transaction().expect("a transaction");
     work.expired_tokens(closed_account, 1);
     open.run("ALTER DATABASE closed ALLOW_CONNECTIONS false", &[]);
@@ -177,7 +177,7 @@ fn a_database_that_allows_no_connections_does_no_harm() {
 }
 
 #[test]
-fn a_locked_token_table_holds_up_nobody_else() {
+fn a_locked_token_table_delays_only_its_own_database() {
     let cluster = swept_every("1s").start();
     let (mut locked, locked_account) = database_to_sweep(&cluster, "locked");
     let (mut other, other_account) = database_to_sweep(&cluster, "other");

@@ -1,5 +1,5 @@
-//! The worker is a superuser's session in other people's databases: what they set there does not bend it, and what it
-//! cannot do it says.
+//! The worker is a superuser's session in databases of other owners: their settings do not affect it, and it reports what it
+//! cannot do.
 
 use cluster::{
     Cluster, Sql, TokenAuth, database_to_sweep, delay_deletions, seconds, swept_every, wait_until, workers_started,
@@ -82,7 +82,7 @@ fn a_database_to_which_pg_restore_is_connected_is_left_alone() {
     restore.close().expect("the session ends");
     wait_until("a sweep after the restore", SOON, || db.token_count() == 0);
 
-    // Anybody can call his session so.
+    // Any session can use this name.
     let mut stranger = cluster.connect("app", "stranger");
     stranger.run("SET application_name = 'pg_restore'", &[]);
     db.expired_tokens(account, 3);
@@ -115,7 +115,7 @@ fn a_database_that_does_not_exist_is_named_once() {
 }
 
 #[test]
-fn without_a_free_background_worker_the_launcher_says_so_once_and_goes_on() {
+fn without_a_free_background_worker_the_launcher_warns_once_and_continues() {
     // The launcher itself, and that of logical replication.
     let cluster = swept_every("1s").setting("max_worker_processes", "2").start();
     let (mut db, account) = database_to_sweep(&cluster, "app");
