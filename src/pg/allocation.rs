@@ -15,10 +15,10 @@ pub fn ensure_available(bytes: usize) {
     if bytes <= SMALL {
         return;
     }
-    let mut probe = Vec::<u8>::new();
-    let is_available = probe.try_reserve_exact(bytes).is_ok();
+    let mut reservation = Vec::<u8>::new();
+    let is_available = reservation.try_reserve_exact(bytes).is_ok();
     // Without this the compiler may remove an allocation that is never used.
-    std::hint::black_box(&mut probe);
+    std::hint::black_box(&mut reservation);
     if !is_available {
         let message = format!("out of memory: token_auth needs {bytes} bytes");
         raise(PgSqlErrorCode::ERRCODE_OUT_OF_MEMORY, message, "Give the server more memory, or the token less access.")

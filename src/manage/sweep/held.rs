@@ -44,7 +44,7 @@ pub enum HoldReason {
     /// Another session has locked it, or rows that are deleted with it.
     Locked,
     /// A trigger kept it without an error.
-    Kept,
+    KeptByTrigger,
     /// Its deletion would take too long.
     Slow,
     /// Another error with this SQLSTATE. The text is the message of the first of these errors: a trigger may raise another
@@ -133,7 +133,7 @@ fn explain(reason: HoldReason, text: &str) -> (String, &'static str) {
             "other sessions have locked them, or rows that go with them".to_string(),
             "What is locked is tried again in the next round; end transactions that stay open.",
         ),
-        HoldReason::Kept => (
+        HoldReason::KeptByTrigger => (
             "a trigger kept them".to_string(),
             "A BEFORE DELETE trigger on token_auth.token must not return NULL for a token that is to go.",
         ),

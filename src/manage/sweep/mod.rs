@@ -152,9 +152,9 @@ impl Walk {
             match result {
                 Ok(deleted) => {
                     self.removed += deleted;
-                    let kept = size - deleted;
-                    if kept > 0 {
-                        self.held.add(kept as u32, HoldReason::Kept, "");
+                    let not_deleted = size - deleted;
+                    if not_deleted > 0 {
+                        self.held.add(not_deleted as u32, HoldReason::KeptByTrigger, "");
                     }
                     if began.elapsed() < QUICK && !is_single {
                         self.part_size = (2 * self.part_size).min(MAX_BATCH);

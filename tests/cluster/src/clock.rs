@@ -10,11 +10,11 @@ pub fn wait_until(what: &str, timeout: Duration, mut condition: impl FnMut() -> 
     wait_for(what, timeout, || condition().then(|| ()));
 }
 
-/// Waits until `probe` returns a value, and returns it. Panics with `what` after `timeout`.
-pub fn wait_for<T>(what: &str, timeout: Duration, mut probe: impl FnMut() -> Option<T>) -> T {
+/// Waits until `find` returns a value, and returns it. Panics with `what` after `timeout`.
+pub fn wait_for<T>(what: &str, timeout: Duration, mut find: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + timeout;
     loop {
-        if let Some(found) = probe() {
+        if let Some(found) = find() {
             return found;
         }
         assert!(Instant::now() < deadline, "waited {timeout:?} in vain for: {what}");

@@ -1,10 +1,10 @@
-//! The state that changers and verifiers share: the probes, the counts, and the wrong answers.
+//! The state that changers and verifiers share: the histories, the counts, and the wrong answers.
 
 use super::{
     Stress,
     change::Kind,
     changer::Mode,
-    history::{Probe, Violation},
+    history::{AnswerHistory, Violation},
     verifier::Way,
 };
 use std::{
@@ -17,8 +17,8 @@ use std::{
 };
 
 pub struct Board {
-    /// The probes of each changer.
-    hot: Vec<RwLock<Vec<Arc<Probe>>>>,
+    /// The histories of each changer.
+    hot: Vec<RwLock<Vec<Arc<AnswerHistory>>>>,
     ended: AtomicBool,
     tally: Mutex<Tally>,
 }
@@ -36,7 +36,7 @@ pub struct Tally {
     pub verifications: BTreeMap<Way, u64>,
     pub violations: Vec<Violation>,
     /// A session verifies from its cache.
-    pub remembers: bool,
+    pub uses_cache: bool,
 }
 
 impl Board {
@@ -45,13 +45,13 @@ impl Board {
         Board { hot, ended: AtomicBool::new(false), tally: Mutex::default() }
     }
 
-    pub fn show(&self, changer: usize, probes: Vec<Arc<Probe>>) {
-        *self.hot[changer].write().expect("no thread panics with it") = probes;
+    pub fn show(&self, changer: usize, histories: Vec<Arc<AnswerHistory>>) {
+        *self.hot[changer].write().expect("no thread panics with it") = histories;
     }
 
-    /// Returns the probes to verify now.
-    pub fn hot(&self) -> Vec<Arc<Probe>> {
-        self.hot.iter().flat_map(|probes| probes.read().expect("no thread panics with it").clone()).collect()
+    /// Returns the histories to verify now.
+    pub fn hot(&self) -> Vec<Arc<AnswerHistory>> {
+        self.hot.iter().flat_map(|histories| histories.read().expect("no thread panics with it").clone()).collect()
     }
 
     pub fn note<T>(&self, add: impl FnOnce(&mut Tally) -> T) -> T {
@@ -86,7 +86,7 @@ impl Tally {
     /// Asserts that there was enough of everything, and that each verifier verified this often.
     pub fn assert_not_in_vain(&self, stress: &Stress, verifications: u64) {
         assert!(stress.is_enough(self), "{self}");
-        assert!(self.remembers, "nothing is remembered");
+        assert!(self.uses_cache, "nothing is cached");
         for way in stress.verifiers {
             assert!(self.verifications.get(way).is_some_and(|count| *count >= verifications), "{way:?}: {self}");
         }

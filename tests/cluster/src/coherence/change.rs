@@ -1,7 +1,7 @@
 //! The kinds of change: the SQL of each, and its effect on the world.
 
 use super::{
-    history::Probe,
+    history::AnswerHistory,
     random::Random,
     world::{Domain, Token, World},
 };
@@ -86,10 +86,10 @@ impl Change {
     }
 
     /// Returns true if one of these questions has another answer after it, whatever it returns.
-    pub fn shows<'a>(&self, world: &World, mut asked: impl Iterator<Item = &'a Probe>) -> bool {
+    pub fn shows<'a>(&self, world: &World, mut asked: impl Iterator<Item = &'a AnswerHistory>) -> bool {
         self.kind.returns_a_row()
-            || asked.any(|probe| {
-                world.answer(&probe.secret, &probe.question) != self.next.answer(&probe.secret, &probe.question)
+            || asked.any(|history| {
+                world.answer(&history.secret, &history.question) != self.next.answer(&history.secret, &history.question)
             })
     }
 
@@ -154,7 +154,7 @@ impl World {
                     access: BTreeMap::from([(domain.as_ref().map(|domain| domain.id), scopes)]),
                 };
                 self.tokens.push(token);
-                let place = place_of(domain.as_ref());
+                let place = domain_argument(domain.as_ref());
                 Some(format!(
                     "SELECT token_id, secret
                      FROM token_auth.create_token({account}, 'n{number}', '{scopes}', {place}, metadata => '{number}')"
@@ -250,14 +250,14 @@ impl World {
             Kind::GrantAccess => {
                 let scopes = random.one_of(&SCOPES);
                 token.access.insert(domain_id, scopes);
-                Some(format!("SELECT token_auth.grant_access({id}, '{scopes}', {})", place_of(domain.as_ref())))
+                Some(format!("SELECT token_auth.grant_access({id}, '{scopes}', {})", domain_argument(domain.as_ref())))
             }
             Kind::RevokeAccess => {
                 let places: Vec<Option<i64>> = token.access.keys().copied().collect();
                 let place = random.one_of(&places);
                 token.access.remove(&place);
                 let domain = self.domains.iter().find(|domain| Some(domain.id) == place);
-                Some(format!("SELECT token_auth.revoke_access({id}, {})", place_of(domain)))
+                Some(format!("SELECT token_auth.revoke_access({id}, {})", domain_argument(domain)))
             }
             Kind::DeleteToken => {
                 self.tokens.remove(place);
@@ -297,6 +297,6 @@ impl World {
     }
 }
 
-fn place_of(domain: Option<&Domain>) -> String {
+fn domain_argument(domain: Option<&Domain>) -> String {
     domain.map_or("all_domains => true".to_owned(), |domain| format!("domain => '{}'", domain.name))
 }

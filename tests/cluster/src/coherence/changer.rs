@@ -4,7 +4,7 @@ use super::{
     DATABASE, Stress,
     board::Board,
     change::{Change, Kind},
-    history::{Probe, Question, Violation},
+    history::{AnswerHistory, Question, Violation},
     random::Random,
     verifier::{BY_SECRET, Way},
     world::{Domain, NOT_FOUND, Profile, QUESTIONS, World},
@@ -73,8 +73,8 @@ pub struct Changer<'a> {
     second: Client,
     second_ask: Statement,
     world: World,
-    /// The probes of existing tokens, and of the last deleted ones.
-    probes: Vec<Arc<Probe>>,
+    /// The histories of existing tokens, and of the last deleted ones.
+    histories: Vec<Arc<AnswerHistory>>,
     random: Random,
     /// The kind of the last change.
     change: usize,
@@ -85,7 +85,7 @@ pub struct Changer<'a> {
 /// The most changers, so that no two use the same number.
 const CHANGERS: usize = 16;
 
-/// The most probes of deleted tokens.
+/// The most histories of deleted tokens.
 const DEAD: usize = 16;
 
 impl<'a> Changer<'a> {
@@ -123,7 +123,7 @@ impl<'a> Changer<'a> {
             second,
             second_ask,
             world,
-            probes: Vec::new(),
+            histories: Vec::new(),
             random,
             change: 0,
             made: Vec::new(),
@@ -137,17 +137,17 @@ impl<'a> Changer<'a> {
         changer
     }
 
-    /// Publishes probes of new tokens with their current answers.
+    /// Publishes histories of new tokens with their current answers.
     fn watch_new_tokens(&mut self, world: &World, answer: impl Fn(&World, &str, &Question) -> String) {
         for token in &world.tokens {
-            if self.probes.iter().all(|probe| probe.secret != token.secret) {
-                let probes = QUESTIONS.map(|question| {
-                    Arc::new(Probe::new(&token.secret, question, answer(world, &token.secret, &question)))
+            if self.histories.iter().all(|history| history.secret != token.secret) {
+                let histories = QUESTIONS.map(|question| {
+                    Arc::new(AnswerHistory::new(&token.secret, question, answer(world, &token.secret, &question)))
                 });
-                self.probes.extend(probes);
+                self.histories.extend(histories);
             }
         }
-        self.board.show(self.number, self.probes.clone());
+        self.board.show(self.number, self.histories.clone());
     }
 
     /// Makes one transaction, which may fail with a forgiven error.
@@ -227,9 +227,9 @@ impl<'a> Changer<'a> {
                 kind = Kind::CreateToken;
             }
             let number = self.change * CHANGERS + self.number;
-            let probes = self.probes.iter().map(|probe| &**probe);
+            let histories = self.histories.iter().map(|history| &**history);
             let change = Change::of(kind, world, number, &mut self.random);
-            if let Some(change) = change.filter(|change| change.shows(world, probes)) {
+            if let Some(change) = change.filter(|change| change.shows(world, histories)) {
                 return change;
             }
         }
@@ -264,17 +264,18 @@ impl<'a> Changer<'a> {
         next: World,
         commit: impl FnOnce(&mut Self) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let begin = |probe: &&Arc<Probe>| probe.begin(next.answer(&probe.secret, &probe.question), kind);
-        let begun: Vec<Arc<Probe>> = self.probes.iter().filter(begin).cloned().collect();
+        let begin =
+            |history: &&Arc<AnswerHistory>| history.begin(next.answer(&history.secret, &history.question), kind);
+        let begun: Vec<Arc<AnswerHistory>> = self.histories.iter().filter(begin).cloned().collect();
         if let Err(error) = commit(self) {
             // A version that never existed, and one like the one before.
-            for probe in begun {
-                probe.begin(self.world.answer(&probe.secret, &probe.question), kind);
-                probe.commit();
+            for history in begun {
+                history.begin(self.world.answer(&history.secret, &history.question), kind);
+                history.commit();
             }
             return Err(error);
         }
-        begun.iter().for_each(|probe| probe.commit());
+        begun.iter().for_each(|history| history.commit());
         self.world = next;
         self.forget_the_dead();
         self.board.note(|tally| {
@@ -287,33 +288,33 @@ impl<'a> Changer<'a> {
         Ok(())
     }
 
-    /// Keeps probes of some deleted tokens for a while.
+    /// Keeps histories of some deleted tokens for a while.
     fn forget_the_dead(&mut self) {
         let world = &self.world;
-        let lives = |probe: &Arc<Probe>| world.tokens.iter().any(|token| token.secret == probe.secret);
-        let mut dead = self.probes.iter().filter(|probe| !lives(probe)).count();
-        let before = self.probes.len();
-        self.probes.retain(|probe| {
-            let stays = dead <= DEAD || lives(probe);
+        let lives = |history: &Arc<AnswerHistory>| world.tokens.iter().any(|token| token.secret == history.secret);
+        let mut dead = self.histories.iter().filter(|history| !lives(history)).count();
+        let before = self.histories.len();
+        self.histories.retain(|history| {
+            let stays = dead <= DEAD || lives(history);
             dead -= usize::from(!stays);
             stays
         });
-        if self.probes.len() < before {
-            self.board.show(self.number, self.probes.clone());
+        if self.histories.len() < before {
+            self.board.show(self.number, self.histories.clone());
         }
     }
 
     /// Verifies in its own sessions what differs from another world, and one more question.
     fn ask_some(&mut self, world: &World, other: &World, when: When) -> Result<(), Error> {
-        let differs = |probe: &Arc<Probe>| {
-            world.answer(&probe.secret, &probe.question) != other.answer(&probe.secret, &probe.question)
+        let differs = |history: &Arc<AnswerHistory>| {
+            world.answer(&history.secret, &history.question) != other.answer(&history.secret, &history.question)
         };
-        let (count, from) = (self.probes.len(), self.random.below(self.probes.len()));
-        let differing = (from..from + count).map(|place| place % count).find(|place| differs(&self.probes[*place]));
+        let (count, from) = (self.histories.len(), self.random.below(self.histories.len()));
+        let differing = (from..from + count).map(|place| place % count).find(|place| differs(&self.histories[*place]));
         let places = [differing, Some(self.random.below(count))];
         let second_sees_it = matches!(when, When::Prepared | When::Ended);
         for place in places.into_iter().flatten() {
-            let Probe { secret, question, .. } = &*self.probes[place];
+            let AnswerHistory { secret, question, .. } = &*self.histories[place];
             let parameters: &[&(dyn crate::ToSql + Sync)] = &[secret, &question.scope, &question.domain];
             let expected = world.answer(secret, question);
             let mut answers = vec![("the changer", self.session.query_one(&self.ask, parameters)?)];

@@ -18,7 +18,7 @@ pub struct Question {
 }
 
 /// A token's secret, a question about it, and the versions of its answer.
-pub struct Probe {
+pub struct AnswerHistory {
     pub secret: String,
     pub digest: String,
     pub question: Question,
@@ -45,10 +45,10 @@ pub struct Violation {
     pub report: String,
 }
 
-impl Probe {
-    /// Returns a probe whose first version is this answer.
-    pub fn new(secret: &str, question: Question, answer: String) -> Probe {
-        Probe {
+impl AnswerHistory {
+    /// Returns a history whose first version is this answer.
+    pub fn new(secret: &str, question: Question, answer: String) -> AnswerHistory {
+        AnswerHistory {
             secret: secret.to_owned(),
             digest: digest_hex(secret),
             question,

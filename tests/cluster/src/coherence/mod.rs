@@ -16,7 +16,7 @@ pub use verifier::{Way, prepare_for_verifiers};
 use crate::{Cluster, Sql, seconds};
 use board::{Board, Tally};
 use changer::Changer;
-use history::Probe;
+use history::AnswerHistory;
 use std::time::{Duration, Instant};
 
 pub const DATABASE: &str = "app";
@@ -86,24 +86,24 @@ impl Stress<'_> {
                 thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             }
         });
-        let remembers = self.remembers(&board);
+        let uses_cache = self.uses_cache(&board);
         board.note(|tally| {
-            tally.remembers = remembers;
+            tally.uses_cache = uses_cache;
             println!("{tally}");
             tally.clone()
         })
     }
 
     /// Returns true if a session repeats a verification without a scan of the index on digests.
-    fn remembers(&self, board: &Board) -> bool {
+    fn uses_cache(&self, board: &Board) -> bool {
         let mut session = self.verify_on.connect(DATABASE, "verifier");
         let scans = "pg_stat_get_xact_numscans('token_auth.token_digest_excl'::regclass)";
         let sql = format!("SELECT {scans}, (token_auth.verify_token($1)).code, {scans}");
-        let mut looks = |probe: &Probe| {
-            let row = session.row(&sql, &[&probe.secret]);
+        let mut looks = |history: &AnswerHistory| {
+            let row = session.row(&sql, &[&history.secret]);
             row.get::<_, i64>(0) < row.get::<_, i64>(2)
         };
-        board.hot().iter().any(|probe| looks(probe) && !looks(probe))
+        board.hot().iter().any(|history| looks(history) && !looks(history))
     }
 
     fn is_enough(&self, tally: &Tally) -> bool {

@@ -2,7 +2,7 @@
 
 use super::{
     board::Board,
-    history::{Asked, Probe},
+    history::{AnswerHistory, Asked},
 };
 use crate::{Client, Cluster, Sql};
 use std::sync::Arc;
@@ -66,14 +66,15 @@ impl Way {
                 for sql in self.before(rounds) {
                     session.batch_execute(sql).expect(sql);
                 }
-                for (number, probe) in some.iter().enumerate() {
+                for (number, history) in some.iter().enumerate() {
                     if self == Way::Writing && number % 5 == 4 {
                         session.batch_execute("ROLLBACK TO first; INSERT INTO written VALUES ('c')").expect("a line");
                     }
-                    let secret = if self == Way::Digest { &probe.digest } else { &probe.secret };
-                    let asked = probe.asked();
-                    let row = session.query_one(&by_secret, &[secret, &probe.question.scope, &probe.question.domain]);
-                    hear(probe, asked, row.unwrap_or_else(|error| panic!("{who}: {error:?}")).get(0), &who, board);
+                    let secret = if self == Way::Digest { &history.digest } else { &history.secret };
+                    let asked = history.asked();
+                    let row =
+                        session.query_one(&by_secret, &[secret, &history.question.scope, &history.question.domain]);
+                    hear(history, asked, row.unwrap_or_else(|error| panic!("{who}: {error:?}")).get(0), &who, board);
                 }
                 for sql in self.after(rounds) {
                     session.batch_execute(sql).expect(sql);
@@ -103,21 +104,21 @@ impl Way {
     }
 }
 
-fn batch(session: &mut Client, some: &[Arc<Probe>], who: &str, board: &Board) {
-    let secrets: Vec<&str> = some.iter().map(|probe| &*probe.secret).collect();
-    let scopes: Vec<Option<&str>> = some.iter().map(|probe| probe.question.scope).collect();
-    let domains: Vec<Option<&str>> = some.iter().map(|probe| probe.question.domain).collect();
-    let asked: Vec<Asked> = some.iter().map(|probe| probe.asked()).collect();
+fn batch(session: &mut Client, some: &[Arc<AnswerHistory>], who: &str, board: &Board) {
+    let secrets: Vec<&str> = some.iter().map(|history| &*history.secret).collect();
+    let scopes: Vec<Option<&str>> = some.iter().map(|history| history.question.scope).collect();
+    let domains: Vec<Option<&str>> = some.iter().map(|history| history.question.domain).collect();
+    let asked: Vec<Asked> = some.iter().map(|history| history.asked()).collect();
     let answers: Vec<String> = session.list(BATCH, &[&secrets, &scopes, &domains]);
     assert_eq!(answers.len(), some.len());
-    for ((probe, asked), answer) in some.iter().zip(asked).zip(answers) {
-        hear(probe, asked, answer, who, board);
+    for ((history, asked), answer) in some.iter().zip(asked).zip(answers) {
+        hear(history, asked, answer, who, board);
     }
     board.note(|tally| *tally.verifications.entry(Way::Batch).or_default() += some.len() as u64);
 }
 
-fn hear(probe: &Probe, asked: Asked, answer: String, who: &str, board: &Board) {
-    if let Some(violation) = probe.judge(who, asked, &answer) {
+fn hear(history: &AnswerHistory, asked: Asked, answer: String, who: &str, board: &Board) {
+    if let Some(violation) = history.judge(who, asked, &answer) {
         board.violated(violation);
     }
 }
