@@ -1,4 +1,4 @@
-# PG_CONFIG chooses the server to build for, as with any PostgreSQL extension; without it, the newest one with headers.
+# PG_CONFIG chooses the server to build for, as with any PostgreSQL extension. Without it, it is the newest one with headers.
 export PG_CONFIG SUITE TESTS
 
 help:

@@ -1,4 +1,4 @@
-/* Functions with the signature of verify_token that do nothing: what a call costs anyway. */
+/* Functions with the signature of verify_token that do nothing: the cost of a call itself. */
 #include "postgres.h"
 
 #include "access/htup_details.h"
@@ -19,7 +19,7 @@ empty_null(PG_FUNCTION_ARGS)
 	PG_RETURN_NULL();
 }
 
-/* A verification as verify_token answers it, made once and copied for each call. */
+/* A verification as verify_token returns it, made once and copied for each call. */
 static HeapTuple
 make_row(FunctionCallInfo fcinfo)
 {

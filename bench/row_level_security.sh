@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Measures what policies cost (row_level_security.sql) on a scratch cluster of its own, which it removes.
+# Measures the cost of policies (row_level_security.sql) on a scratch cluster, which it removes.
 #   REPEATS=11 bench/row_level_security.sh
 set -euo pipefail
 . "$(dirname "$0")/../scripts/lib.sh"

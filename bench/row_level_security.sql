@@ -1,5 +1,6 @@
--- What policies cost: each query under a policy beside the same query with the condition written by hand, on a table of
--- one million rows over 1,000 domains. One run, everything interleaved; medians, and what they are of the query by hand.
+-- The cost of policies: each query under a policy, compared with the same query with a condition written by hand, on a
+-- table of one million rows in 1,000 domains. One run, everything interleaved; medians, and their ratio to the query by
+-- hand.
 -- row_level_security.sh runs this in an empty database.
 \set ON_ERROR_STOP on
 \set QUIET on
@@ -12,12 +13,14 @@ CREATE SCHEMA bench;
 CREATE ROLE bench_user;
 GRANT USAGE ON SCHEMA bench TO bench_user;
 
--- A thousand accounts, so that an account has a thousand rows; the first has all the domains.
+-- A thousand accounts, so that an account has a thousand rows. The first has all domains.
 SELECT count(token_auth.create_account('account ' || nr)) AS accounts FROM generate_series(1, 1000) AS nr;
-SELECT count(*) AS domains FROM generate_series(1, 1000) AS nr, token_auth.create_domain(1, 'domain-' || nr || '.example');
+SELECT count(*) AS domains FROM generate_series(1, 1000) AS nr,
+       token_auth.create_domain(1, 'domain-' || nr || '.example');
 
 CREATE TABLE bench.by_domain AS
-SELECT nr AS id, nr % 1000 + 1 AS account_id, 'domain-' || nr % 1000 + 1 || '.example' AS domain, repeat('x', 40) AS body
+SELECT nr AS id, nr % 1000 + 1 AS account_id, 'domain-' || nr % 1000 + 1 || '.example' AS domain,
+       repeat('x', 40) AS body
   FROM generate_series(1, 1000000) AS nr;
 CREATE TABLE bench.by_account AS SELECT * FROM bench.by_domain;
 CREATE TABLE bench.by_row     AS SELECT * FROM bench.by_domain;
@@ -47,26 +50,30 @@ BEGIN
     END LOOP;
 END $$;
 
--- A query under a policy as bench_user, or by hand as the owner, to whom no policy applies.
+-- Runs a query under a policy as bench_user, or by hand as the owner, to whom no policy applies.
 CREATE TABLE bench.question (nr int, what text, under_policy text, by_hand text, domains int, settings text);
 INSERT INTO bench.question
 SELECT domains, format('allowed_domains, %s domains, index scan', domains),
        'SELECT count(body) FROM bench.by_domain',
        format('SELECT count(body) FROM bench.by_domain WHERE domain = ANY (%L::text[])',
               (SELECT array_agg('domain-' || nr || '.example') FROM generate_series(1, domains) AS nr)),
-       domains, 'SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off'
+       domains,
+       'SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL enable_seqscan = off;'
+       ' SET LOCAL enable_bitmapscan = off'
   FROM bench.token
 UNION ALL
 SELECT 1001, 'current_account_id, index scan', 'SELECT count(body) FROM bench.by_account',
        'SELECT count(body) FROM bench.by_account WHERE account_id = 1', 1,
-       'SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off'
+       'SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL enable_seqscan = off;'
+       ' SET LOCAL enable_bitmapscan = off'
 UNION ALL
 SELECT 1002, 'current_account_id, parallel sequential scan', 'SELECT count(body) FROM bench.by_account',
        'SELECT count(body) FROM bench.by_account WHERE account_id = 1', 1,
        'SET LOCAL enable_indexscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_indexonlyscan = off; '
        'SET LOCAL parallel_setup_cost = 0; SET LOCAL max_parallel_workers_per_gather = 2'
 UNION ALL
-SELECT 2000 + domains, format('allows for each row, %s domains, sequential scan', domains), 'SELECT count(body) FROM bench.by_row',
+SELECT 2000 + domains, format('allows for each row, %s domains, sequential scan', domains),
+       'SELECT count(body) FROM bench.by_row',
        'SELECT count(body) FROM bench.by_row WHERE domain = ''domain-1.example''', domains,
        'SET LOCAL max_parallel_workers_per_gather = 0'
   FROM bench.token;
@@ -85,7 +92,8 @@ BEGIN
         EXECUTE CASE WHEN under_policy THEN question.under_policy ELSE question.by_hand END;
     END LOOP;
     RESET ROLE;
-    INSERT INTO bench.measured VALUES (question.nr, under_policy, 1000 * extract(epoch FROM clock_timestamp() - began) / times);
+    INSERT INTO bench.measured VALUES (question.nr, under_policy,
+        1000 * extract(epoch FROM clock_timestamp() - began) / times);
     COMMIT;
 END $$;
 
@@ -95,9 +103,10 @@ DECLARE
 BEGIN
     FOR repeat IN 0 .. repeats LOOP
         FOR question IN SELECT * FROM bench.question ORDER BY nr LOOP
-            -- Short queries are asked often enough to be measured; who comes first changes.
+            -- Short queries run often enough to be measured. The order alternates.
             FOR turn IN 0 .. 1 LOOP
-                CALL bench.ask(question, (turn + repeat) % 2 = 0, CASE WHEN question.nr <= 50 OR question.nr = 1001 THEN 50 ELSE 1 END);
+                CALL bench.ask(question, (turn + repeat) % 2 = 0,
+                               CASE WHEN question.nr <= 50 OR question.nr = 1001 THEN 50 ELSE 1 END);
             END LOOP;
         END LOOP;
         -- The first round warms up.

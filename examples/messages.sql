@@ -1,5 +1,5 @@
--- Messages of an email product, whose customers share a table: row-level security with tokens.
--- docs/row-level-security.md explains it step by step. In an empty database, as a superuser:
+-- Messages of an email product whose customers share a table: row-level security with tokens.
+-- docs/row-level-security.md explains each step. Run it in an empty database, as a superuser:
 --     psql --file=examples/messages.sql
 
 -- The table, and an ordinary role for the backend.
@@ -22,7 +22,7 @@ CREATE INDEX message_account_id_domain_idx ON app.message (account_id, domain);
 
 GRANT SELECT, INSERT, UPDATE (domain, subject) ON app.message TO backend;
 
--- Who may read, send and edit: what the token of the transaction may.
+-- The token of the transaction decides who may read, send and edit.
 ALTER TABLE app.message ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY message_read ON app.message FOR SELECT
@@ -39,7 +39,7 @@ CREATE POLICY message_edit ON app.message FOR UPDATE
     WITH CHECK (account_id = (SELECT token_auth.current_account_id())
                 AND token_auth.allows('email:send', domain));
 
--- A new message gets what the transaction knows already.
+-- A new message takes its account and its token from the transaction.
 CREATE FUNCTION app.stamp_message() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
@@ -53,7 +53,7 @@ $$;
 CREATE TRIGGER stamp_message BEFORE INSERT ON app.message
     FOR EACH ROW EXECUTE FUNCTION app.stamp_message();
 
--- Two customers, and tokens of theirs.
+-- Two customers with their tokens.
 SELECT token_auth.create_account('Acme') AS acme, token_auth.create_account('Globex') AS globex \gset
 SELECT domain_id FROM token_auth.create_domain(:acme, 'acme.example');
 SELECT domain_id FROM token_auth.create_domain(:acme, 'shop.example');
@@ -63,7 +63,7 @@ SELECT secret AS shop FROM token_auth.create_token(:acme, 'the shop', '{email:se
 SELECT secret AS reader FROM token_auth.create_token(:acme, 'statistics', '{*:read}', all_domains => true) \gset
 SELECT secret AS globex_secret FROM token_auth.create_token(:globex, 'everything', '{*}', all_domains => true) \gset
 
--- A request of the shop.
+-- A request from the shop.
 SET ROLE backend;
 
 BEGIN;
@@ -72,7 +72,7 @@ INSERT INTO app.message (domain, subject) VALUES ('shop.example', 'Your order'),
 SELECT account_id, domain, subject FROM app.message;
 COMMIT;
 
--- The shop may not send from another domain, and a token that reads may not edit.
+-- The shop may not send from another domain, and a token that may only read may not edit.
 BEGIN;
 SELECT code FROM token_auth.authenticate(:'shop');
 INSERT INTO app.message (domain, subject) VALUES ('acme.example', 'From the management');
@@ -84,7 +84,7 @@ SELECT domain, subject FROM app.message;
 UPDATE app.message SET subject = 'Spam' RETURNING subject;
 ROLLBACK;
 
--- Another customer sees nothing of it, and neither does a transaction that acts as nobody.
+-- Another customer does not see these messages, and neither does a transaction without a token.
 BEGIN;
 SELECT code FROM token_auth.authenticate(:'globex_secret');
 SELECT count(*) FROM app.message;
@@ -92,7 +92,7 @@ COMMIT;
 
 SELECT count(*), token_auth.current_token_id() FROM app.message;
 
--- More messages, for the planner.
+-- More messages, so that the planner uses the index.
 RESET ROLE;
 ALTER TABLE app.message DISABLE TRIGGER stamp_message;
 INSERT INTO app.message (account_id, domain, subject)
@@ -101,13 +101,13 @@ ALTER TABLE app.message ENABLE TRIGGER stamp_message;
 VACUUM ANALYZE app.message;
 SET ROLE backend;
 
--- The policy of SELECT: the account is asked for once, and an index finds the rows.
+-- The policy for SELECT: the account is computed once, and an index finds the rows.
 BEGIN;
 SELECT code FROM token_auth.authenticate(:'shop');
 EXPLAIN (COSTS OFF) SELECT subject FROM app.message;
 COMMIT;
 
--- Once for each row, or once.
+-- A condition that is computed for each row, and one that is computed once.
 RESET ROLE;
 EXPLAIN (COSTS OFF) SELECT subject FROM app.message WHERE token_auth.allows('email:read', domain);
 EXPLAIN (COSTS OFF) SELECT subject FROM app.message WHERE token_id = token_auth.current_token_id();

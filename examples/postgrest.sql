@@ -1,4 +1,4 @@
--- API tokens for PostgREST: each request acts as the token that it carries, and row-level security decides with it.
+-- API tokens for PostgREST: each request acts as the token in its header, and row-level security applies to it.
 --
 --     db-schemas     = "api"
 --     db-anon-role   = "web_anon"
@@ -6,10 +6,10 @@
 --
 --     curl -H "Authorization: Token $SECRET" http://localhost:3000/message
 --
--- "Token", because PostgREST takes what comes as "Bearer" for a JWT of its own, and answers anything else with an error
+-- "Token", because PostgREST expects a JWT after "Bearer", and reports anything else as an error
 -- (PGRST300, PGRST301) before it calls this function: https://docs.postgrest.org/en/v12/references/auth.html
--- Bearer is understood here for gateways that keep to the same contract and leave that header alone. Where users come
--- with JWTs as well, take it out below: a JWT is no API token, and would be refused.
+-- The function also accepts "Bearer", for gateways that call it in the same way and do not interpret the header. If users
+-- also send JWTs, remove it below: a JWT is not an API token, and would be refused.
 --
 -- In each transaction PostgREST sets the role and request.headers, a JSON object with the names in lower case, and then
 -- calls this function: https://docs.postgrest.org/en/v12/references/transactions.html#pre-request
@@ -23,8 +23,8 @@ GRANT web_anon TO authenticator;
 CREATE SCHEMA api;
 GRANT USAGE ON SCHEMA api TO web_anon;
 
--- Owns the function, and is the only one of these who may authenticate: what web_anon calls takes a secret from the
--- headers of its request, and from nowhere else.
+-- The owner of the function is the only one of these roles that may authenticate: web_anon can only pass on the secret
+-- in the headers of its request.
 CREATE ROLE request_authenticator NOLOGIN;
 GRANT EXECUTE ON FUNCTION token_auth.authenticate TO request_authenticator;
 
@@ -32,13 +32,13 @@ CREATE FUNCTION api.authenticate_request() RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
-    -- '' is as good as unset: a setting of an earlier transaction reads so for the rest of the session.
+    -- '' means unset: a setting of an earlier transaction has this value for the rest of the session.
     headers     json := nullif(current_setting('request.headers', true), '');
     credentials text[] := regexp_match(btrim(headers ->> 'authorization'), '^(?:token|bearer)(?:\s+(.*))?$', 'i');
     answer      text;
 BEGIN
     IF credentials IS NULL THEN
-        -- No token, or another scheme: nobody, also where this transaction was somebody before.
+        -- No token, or another scheme: the transaction has no token, even if it had one before.
         PERFORM token_auth.deauthenticate();
         RETURN;
     END IF;

@@ -114,7 +114,8 @@ DECLARE
     status text;
 BEGIN
     LOOP
-        status := coalesce((SELECT t.status FROM token_auth.tokens AS t WHERE t.name = 'two seconds'), 'removed by the worker');
+        status := coalesce((SELECT t.status FROM token_auth.tokens AS t WHERE t.name = 'two seconds'),
+                           'removed by the worker');
         IF status <> seen THEN
             RAISE NOTICE '    after % s: %', round(extract(epoch FROM clock_timestamp() - began), 1), status;
             seen := status;
@@ -150,7 +151,8 @@ DO $$ BEGIN RAISE EXCEPTION 'the unknown scope was not refused'; END $$;
 -- 12. A transaction can be authenticated as a token. Under this profile the token manages tokens with no more access
 --     than its own
 --
-SELECT * FROM token_auth.create_token(:globex, 'deployment', '{tokens:full,email:full}', all_domains => true) \gset deployment_
+SELECT * FROM token_auth.create_token(:globex, 'deployment', '{tokens:full,email:full}',
+                                      all_domains => true) \gset deployment_
 BEGIN;
 SELECT code, name, token_auth.current_token_id() FROM token_auth.authenticate(:'deployment_secret');
 SELECT name FROM token_auth.create_token(:globex, 'sender', '{email:full}', all_domains => true);

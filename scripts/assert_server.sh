@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds a PostgreSQL with assertions from Debian's source package, for the suite `assertions`, and prints its pg_config.
-# It is kept in the user's cache directory, or for root where the user postgres can reach it, and built once. Nothing is
-# installed into the system but what the build needs, and the machine's package sources stay as they are.
+# It is built once, in the user's cache directory, or for root in a directory that the user postgres can reach. Only the tools
+# for the build are installed into the system, and the machine's package sources are not changed.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 use_postgres
@@ -29,13 +29,13 @@ install_tools() {
     ((${#missing[@]} == 0)) || step "Installing ${missing[*]}" "$logs/assert-tools.log" install_packages "${missing[@]}"
 }
 
-# The lists may be missing, or out of date.
+# The package lists may be missing or out of date.
 install_packages() {
     local install=(apt-get -o DPkg::Lock::Timeout=300 install -y "$@")
     as_root "${install[@]}" || { as_root apt-get -o DPkg::Lock::Timeout=300 update && as_root "${install[@]}"; }
 }
 
-# With lists of its own, from the archive that the machine's release comes from.
+# With package lists of its own, from the archive of the machine's release.
 get_source() {
     local codename archive apt
     codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Measures token_auth on a scratch cluster of its own, which it removes, and writes docs/benchmarks.md.
+# Measures token_auth on a scratch cluster, which it removes, and writes docs/benchmarks.md.
 #   bench.sh [--repeats N] [--seconds S] [--quick] [--out DIR] [--only NAME,...] [--dry-run]
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
@@ -12,11 +12,11 @@ main() {
     use_postgres
     mkdir -p "$logs"
     step "Building the benchmark" "$logs/bench-build.log" cargo build --release --locked -p token_auth_bench
-    # A mistake in the options is told before there is a cluster.
+    # A mistake in the options is reported before a cluster is started.
     "$target/release/token_auth_bench" "$@" --dry-run
     stop_cluster "$scratch"
     say "Starting a scratch cluster in $scratch"
-    # No worker and no checkpoint comes between; a cluster in use has both.
+    # Neither the worker nor a checkpoint disturbs the measurements. A cluster in use has both.
     start_cluster "$scratch" \
         "shared_preload_libraries = 'token_auth'" \
         "token_auth.databases = 'none'" \
@@ -34,7 +34,7 @@ main() {
 
 fourth_of_memory() { awk '/^MemTotal:/ { print int($2 / 4 / 1024) }' /proc/meminfo; }
 
-# Make passes an interrupt on a second time, which must not cut this short.
+# Make passes on an interrupt a second time, which must not interrupt this function.
 clean_up() {
     trap "" INT TERM
     [[ -z ${pg_bin:-} ]] || stop_cluster "$scratch"

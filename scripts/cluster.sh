@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Scratch clusters: one a directory, reached by a Unix socket only. Sourced after lib.sh.
+# Scratch clusters: each has a directory, and listens on a Unix socket only. Sourced after lib.sh.
 
 # start_cluster DIR SETTING...: sets cluster_data and cluster_log, and points psql there.
 # The socket is below /tmp, because a socket's path is limited to about 100 bytes; DIR/run points there.
@@ -41,7 +41,7 @@ stop_cluster() {
     run=$(readlink "$dir/run") || return 0
     for data in "$dir/data" "$run/data"; do
         pid=$(head -n 1 "$data/postmaster.pid" 2>/dev/null) || continue
-        # A file left by a crash may name a process that is somebody else's by now.
+        # A file from before a crash may name a process that is now another one.
         [[ $(readlink "/proc/$pid/cwd") == "$data" ]] || continue
         as_server_user "$pg_bin/pg_ctl" -D "$data" --silent --mode=fast stop ||
             as_server_user "$pg_bin/pg_ctl" -D "$data" --silent --mode=immediate stop

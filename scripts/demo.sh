@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Shows token_auth at work on a scratch cluster (examples/tour.sql), and leaves that running. `demo.sh stop` removes it.
+# Shows token_auth at work on a scratch cluster (examples/tour.sql), which keeps running. `demo.sh stop` removes it.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 . "$root/scripts/cluster.sh"
@@ -23,7 +23,7 @@ start_cluster "$demo" "shared_preload_libraries = 'token_auth'" "token_auth.swee
 psql=("$pg_bin/psql" --no-psqlrc --quiet)
 "${psql[@]}" --dbname=postgres --command='CREATE DATABASE demo'
 
-# psql echoes the tour as it reads it, comments and all; what is left out are its own commands.
+# psql echoes the tour as it reads it, with its comments. psql's own commands are left out.
 bold='' plain=''
 if [[ -t 1 && -z ${NO_COLOR:-} ]]; then bold=$'\033[1m' plain=$'\033[0m'; fi
 say "A tour of it (examples/tour.sql)"

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Builds the extension and puts it where the server of $PG_CONFIG looks for it.
+# Builds the extension and installs it for the server of $PG_CONFIG.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 "$root/scripts/setup.sh"
 need_cargo
 use_postgres
 
-# Told before the first build rather than after it.
+# Reported before the first build.
 for directory in "$("$pg_config" --pkglibdir)" "$("$pg_config" --sharedir)/extension"; do
     [[ -w $directory || -e $directory/token_auth.so || -e $directory/token_auth.control ]] || command -v sudo >/dev/null ||
         fail "$(id -un) may not write to $directory, and there is no sudo here. Set PG_CONFIG to a PostgreSQL of your own."

@@ -1,10 +1,10 @@
 # shellcheck shell=bash
-# What the scripts beside this file share. It is sourced, never run.
+# Functions that the other scripts share. It is sourced, never run.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
 HOME=${HOME:-~}
-# runuser and ldconfig are there, even where a PATH has only what ordinary users need.
+# runuser and ldconfig are there, even if PATH has only the directories for ordinary users.
 PATH=$PATH:/usr/sbin:/sbin
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 logs=$target/log
@@ -12,7 +12,7 @@ pgrx_version=$(sed -n 's/^pgrx = .*"=\([0-9.]*\)".*/\1/p' Cargo.toml)
 pgrx_cache=${XDG_CACHE_HOME:-$HOME/.cache}/token_auth/cargo-pgrx-$pgrx_version
 supported_majors=(18 17 16 15)
 
-# psql and pg_regress translate what they print; it is read by the scripts.
+# psql and pg_regress translate their output, which the scripts read.
 export LC_ALL=C.UTF-8
 
 say() { printf '==> %s\n' "$*"; }
@@ -26,14 +26,14 @@ in_words() {
     if (($1 < 60)); then echo "$1 s"; else echo "$(($1 / 60)) min $(($1 % 60)) s"; fi
 }
 
-# step TEXT LOG COMMAND...: a long command, its output kept in LOG.
+# step TEXT LOG COMMAND...: runs a long command with its output in LOG.
 step() {
     local text=$1 log=$2 began=$SECONDS ticker status=0
     shift 2
     mkdir -p "$(dirname "$log")"
     : >"$log"
     say "$text"
-    # The ticker is the background job, not the command: bash makes background jobs deaf to Ctrl-C.
+    # The ticker is the background job, not the command: background jobs ignore Ctrl-C.
     tick "$log" &
     ticker=$!
     "$@" >"$log" 2>&1 || status=$?
@@ -73,7 +73,7 @@ as_root() {
     fi
 }
 
-# PostgreSQL refuses to run as root. The directory is left first: the server's user may not be able to enter it.
+# PostgreSQL refuses to run as root. The working directory is changed first: the server's user may not be able to enter it.
 as_server_user() {
     if ((EUID == 0)); then
         (cd / && exec runuser -u postgres -- "$@")
@@ -106,7 +106,7 @@ has_server() { [[ -x $1 && -x $("$1" --bindir)/postgres && -x $("$1" --bindir)/i
 major_of() { "$1" --version | sed -E 's/^[^0-9]*([0-9]+).*/\1/'; }
 is_supported() { [[ " ${supported_majors[*]} " == *" $1 "* ]]; }
 
-# The pg_config to build for: the one that was asked for, else the newest that can be built for.
+# Prints the pg_config to build for: that of PG_CONFIG, or otherwise the newest with headers.
 find_pg_config() {
     local major candidate
     if [[ -n ${PG_CONFIG:-} ]]; then
@@ -123,7 +123,7 @@ find_pg_config() {
     candidate=$(command -v pg_config) && has_headers "$candidate" && echo "$candidate"
 }
 
-# Sets pg_config, pg_major, pg_feature and pg_bin, or says what is missing.
+# Sets pg_config, pg_major, pg_feature and pg_bin, or fails and says what is missing.
 use_postgres() {
     pg_config=$(find_pg_config) ||
         fail "no PostgreSQL with server headers was found${PG_CONFIG:+ by PG_CONFIG=$PG_CONFIG}; make setup installs one."
@@ -132,11 +132,11 @@ use_postgres() {
     # shellcheck disable=SC2034
     pg_feature=pg$pg_major
     pg_bin=$("$pg_config" --bindir)
-    # With its path given, pgrx needs no home: a user's ~/.pgrx is neither read nor written.
+    # With the path of pg_config, pgrx needs no home: the user's ~/.pgrx is neither read nor written.
     export PG_CONFIG=$pg_config PGRX_PG_CONFIG_PATH=$pg_config PGRX_HOME=$target/no-pgrx-home
 }
 
-# A cargo-pgrx of exactly our version: pgrx accepts no other. The user's own stays as it is.
+# A cargo-pgrx of exactly this version: pgrx accepts no other. The user's own one is not changed.
 find_cargo_pgrx() {
     local candidate
     for candidate in "$(command -v cargo-pgrx || true)" "${CARGO_HOME:-$HOME/.cargo}/bin/cargo-pgrx" "$pgrx_cache/bin/cargo-pgrx"; do

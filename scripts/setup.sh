@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Installs what the build needs and is not there yet: a PostgreSQL server with its headers, clang, cargo-pgrx.
+# Installs what the build needs and is missing: a PostgreSQL server with its headers, clang, cargo-pgrx.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
-# Set while Debian is kept from starting a cluster of its own for a new server; nobody asked for one.
+# Set while Debian is prevented from starting a cluster for a new server.
 no_main_cluster=/etc/postgresql-common/createcluster.d/token_auth.conf
 
 main() {
@@ -18,7 +18,7 @@ main() {
     find_cargo_pgrx >/dev/null || install_cargo_pgrx
 }
 
-# Sets server to the packages' version number, or leaves it empty where nothing is to be installed for PostgreSQL.
+# Sets server to the version number of the packages, or leaves it empty if PostgreSQL needs no installation.
 choose_postgres() {
     local config major
     if config=$(find_pg_config) && has_headers "$config" && has_server "$config"; then return; fi
@@ -95,7 +95,7 @@ read_package_lists() {
         fail "missing here: $wanted. There is no apt-get on this system: install this by its own means, then run make again."
     ((EUID == 0)) || command -v sudo >/dev/null ||
         fail "missing here: $wanted. Installing it needs root or sudo; ask your administrator, then run make again."
-    # The password, if sudo wants one, before the progress line.
+    # sudo asks for its password, if it needs one, before the progress line.
     as_root true
     step "Reading the package lists" "$logs/apt-update.log" apt_get update
     lists_are_read=yes

@@ -140,7 +140,7 @@ pg_regress() {
     mkdir -p "$output"
     if [[ -n ${TESTS:-} ]]; then
         read -ra chosen <<<"$TESTS"
-        # It makes the roles that the others use.
+        # It creates the roles that the others use.
         if [[ $1 == regress && ${chosen[0]} != roles ]]; then chosen=(roles "${chosen[@]}"); fi
     else
         read -rd '' -a chosen < <(sed 's/#.*//; s/^test://' "$input/schedule") || true
@@ -155,7 +155,7 @@ pg_regress() {
     return "$status"
 }
 
-# A file that no schedule names would never run, and nobody would notice.
+# A file that is in no schedule would never run.
 every_file_is_scheduled() {
     local file name status=0
     for file in "$1"/{sql,specs}/*."$2"; do
@@ -169,7 +169,7 @@ every_file_is_scheduled() {
     return "$status"
 }
 
-# Make passes an interrupt on a second time, which must not cut this short.
+# Make passes on an interrupt a second time, which must not interrupt this function.
 clean_up() {
     trap "" INT TERM
     [[ -z ${pg_bin:-} ]] || stop_cluster "$scratch"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Gets what only the tests need, which is pgbouncer, unless it is there already. Nothing is installed: a package would start
-# a service and leave configuration in /etc. Its files are unpacked below the target directory, and go with it.
+# Gets what only the tests need, which is pgbouncer, unless it is there. Nothing is installed: a package would start
+# a service and leave configuration in /etc. Its files are unpacked in the target directory.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
@@ -10,7 +10,7 @@ files=$tools/pgbouncer.files
 
 main() {
     if command -v pgbouncer >/dev/null || runs; then return; fi
-    # The tests that need it fail and say what to do. The others can still be run.
+    # The tests that need it fail and say what to do. The others can run.
     if ! command -v apt-get >/dev/null; then
         note "There is no pgbouncer here, and no apt-get to get it with."
         return
@@ -25,19 +25,19 @@ main() {
 
 runs() { "$pgbouncer" --version >/dev/null 2>&1; }
 
-# For lists that are missing or out of date. Only this needs root.
+# For package lists that are missing or out of date. Only this needs root.
 read_lists_and_unpack() {
     if ((EUID != 0)) && ! command -v sudo >/dev/null; then
         note "Reading the package lists needs root or sudo; what failed is in $logs/pgbouncer.log."
         return 1
     fi
-    # The password, if sudo wants one, before the progress line.
+    # sudo asks for its password, if it needs one, before the progress line.
     as_root true
     step "Reading the package lists" "$logs/apt-update.log" as_root apt-get -o DPkg::Lock::Timeout=300 update &&
         step "Getting pgbouncer once more" "$logs/pgbouncer.log" unpack pgbouncer
 }
 
-# unpack PACKAGE...: with the libraries they depend on, as far as these are not installed.
+# unpack PACKAGE...: unpacks packages and their libraries that are not installed.
 unpack() {
     local package archives=$tools/archives libraries
     mkdir -p "$archives" "$files"

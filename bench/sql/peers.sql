@@ -1,4 +1,4 @@
--- What an application could do instead, by the same answers: tables and a function in PL/pgSQL, and JSON Web Tokens.
+-- Alternatives with the same results: tables and a function in PL/pgSQL, and JSON Web Tokens.
 CREATE SCHEMA peer;
 CREATE EXTENSION pgcrypto SCHEMA public;
 
@@ -36,14 +36,15 @@ CREATE TABLE peer.token_access (
 INSERT INTO peer.account SELECT a.id, a.paused_at, p.needs_verified_domain
   FROM token_auth.account AS a JOIN token_auth.profile AS p ON p.name = a.profile;
 INSERT INTO peer.domain SELECT id, account_id, name, verified_at FROM token_auth.domain;
-INSERT INTO peer.token SELECT id, account_id, domain_id, name, digest, paused_at, expires_at, NULL, metadata FROM token_auth.token;
+INSERT INTO peer.token SELECT id, account_id, domain_id, name, digest, paused_at, expires_at, NULL, metadata
+  FROM token_auth.token;
 INSERT INTO peer.token_access SELECT token_id, domain_id, scopes FROM token_auth.token_access;
 
 CREATE UNIQUE INDEX ON peer.token (digest);
 CREATE UNIQUE INDEX ON peer.domain (account_id, lower(name COLLATE "C"));
 CREATE UNIQUE INDEX ON peer.token_access (token_id, domain_id) NULLS NOT DISTINCT;
 
--- What a grant may say to cover a scope, so that the match is one array operator.
+-- Returns the grants that cover a scope, so that the match is one array operator.
 CREATE FUNCTION peer.covering(scope text) RETURNS text[] LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
 DECLARE
     resource text := split_part(scope, ':', 1);
@@ -58,7 +59,7 @@ BEGIN
     RETURN grants;
 END $$;
 
--- A typo is told by the length only, which costs less than a checksum would.
+-- A typo is recognized by the length only, which costs less than a checksum.
 CREATE FUNCTION peer.verify_token(secret text, scope text, domain text) RETURNS token_auth.verification
     LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
 DECLARE
@@ -72,7 +73,7 @@ BEGIN
         RETURN answer;
     END IF;
 
-    SELECT t.id, t.account_id, t.domain_id, t.name, t.expires_at, t.metadata, d.id AS asked_domain_id,
+    SELECT t.id, t.account_id, t.domain_id, t.name, t.expires_at, t.metadata, d.id AS named_domain_id,
            t.paused_at IS NOT NULL OR a.paused_at IS NOT NULL AS paused,
            x.applies, x.covers
       INTO held
@@ -95,7 +96,7 @@ BEGIN
 
     answer.token_id   := held.id;
     answer.account_id := held.account_id;
-    answer.domain_id  := CASE WHEN domain IS NULL THEN held.domain_id ELSE held.asked_domain_id END;
+    answer.domain_id  := CASE WHEN domain IS NULL THEN held.domain_id ELSE held.named_domain_id END;
     answer.name       := held.name;
     answer.expires_at := held.expires_at;
     answer.metadata   := held.metadata;
@@ -111,11 +112,13 @@ BEGIN
     RETURN answer;
 END $$;
 
--- HS256. The key is a constant here, as it is in the configuration of a backend.
+-- HS256. The key is a constant, as in the configuration of a backend.
 CREATE FUNCTION peer.sign_jwt(token_id bigint, scopes text) RETURNS text LANGUAGE sql STABLE AS $$
-    SELECT signed || '.' || translate(encode(public.hmac(signed, 'a key of 32 bytes, as is advised', 'sha256'), 'base64'), '+/=', '-_')
+    SELECT signed || '.' || translate(encode(public.hmac(signed, 'a key of 32 bytes, as is advised', 'sha256'),
+                                             'base64'), '+/=', '-_')
       FROM (SELECT 'eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.' || translate(encode(convert_to(json_build_object(
-                       'sub', token_id, 'account', token_id, 'scope', scopes, 'exp', 4102444800)::text, 'UTF8'), 'base64'),
+                       'sub', token_id, 'account', token_id, 'scope', scopes, 'exp', 4102444800)::text, 'UTF8'),
+                       'base64'),
                    E'+/=\n', '-_')) AS payload(signed)
 $$;
 
@@ -129,18 +132,20 @@ DECLARE
     answer    token_auth.verification;
 BEGIN
     answer.valid := false;
-    -- One header is accepted: no other algorithm can slip in.
+    -- Only one header is accepted, so no other algorithm can be used.
     IF header IS DISTINCT FROM 'eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9' THEN
         answer.code := 'malformed';
         RETURN answer;
     END IF;
     IF signature IS DISTINCT FROM translate(
-           encode(public.hmac(header || '.' || payload, 'a key of 32 bytes, as is advised', 'sha256'), 'base64'), '+/=', '-_') THEN
+           encode(public.hmac(header || '.' || payload, 'a key of 32 bytes, as is advised', 'sha256'), 'base64'), '+/=',
+               '-_') THEN
         answer.code := 'not_found';
         RETURN answer;
     END IF;
 
-    claims := convert_from(decode(rpad(translate(payload, '-_', '+/'), (length(payload) + 3) / 4 * 4, '='), 'base64'), 'UTF8');
+    claims := convert_from(decode(rpad(translate(payload, '-_', '+/'), (length(payload) + 3) / 4 * 4, '='), 'base64'),
+                           'UTF8');
     answer.token_id   := claims ->> 'sub';
     answer.account_id := claims ->> 'account';
     answer.expires_at := to_timestamp((claims ->> 'exp')::float8);

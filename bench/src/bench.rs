@@ -1,4 +1,4 @@
-//! What all sections share: the server, the databases as far as they are needed, and the measurements.
+//! The state that all sections share: the server, the databases, and the measurements.
 
 use crate::{
     data,
@@ -9,7 +9,7 @@ use crate::{
 };
 use std::{collections::BTreeMap, time::Instant};
 
-/// Repeats of what is measured less often.
+/// The repeats of sections that are measured less often.
 pub const FEWER: usize = 5;
 
 pub struct Bench {
@@ -32,7 +32,7 @@ impl Bench {
         }
     }
 
-    /// The database with so many tokens, which is made when it is first asked for.
+    /// Returns the database with this many tokens. It is created when it is first used.
     pub fn database(&mut self, tokens: u64) -> String {
         if !self.databases.contains_key(&tokens) {
             let began = Instant::now();
@@ -43,17 +43,17 @@ impl Bench {
         self.databases[&tokens].clone()
     }
 
-    /// The database in which most is measured.
+    /// Returns the database in which most is measured.
     pub fn main_database(&mut self) -> String {
         self.database(self.sizes.main())
     }
 
-    /// Has each of `count` things measured once a repeat, in an order that begins with another one each time.
+    /// Measures each of `count` scenarios once in each repeat. Each repeat begins with another one.
     pub fn in_turns(&mut self, count: usize, measure: impl FnMut(&mut Bench, usize, usize)) {
         self.in_turns_of(self.options.repeats, count, measure);
     }
 
-    /// The same for what no ratio is required of, and takes long.
+    /// Measures in fewer repeats, for sections that take long and have no required ratio.
     pub fn in_fewer_turns(&mut self, count: usize, measure: impl FnMut(&mut Bench, usize, usize)) {
         self.in_turns_of(self.options.repeats.min(FEWER), count, measure);
     }

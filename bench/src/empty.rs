@@ -1,4 +1,4 @@
-//! empty.c: compiled for the server that runs, and made functions in a database.
+//! empty.c: compiled for the running server, and created as functions in a database.
 
 use crate::server::{Server, run};
 use cluster::Sql as _;

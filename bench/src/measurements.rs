@@ -1,8 +1,8 @@
-//! What was measured, one by one, and the medians and ratios of it.
+//! The single measurements, and their medians and ratios.
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-/// What a single measurement was of: a scenario of a section and, where it varies, the number it was measured at.
+/// The subject of a measurement: a scenario of a section and, if it varies, a number.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Key {
     pub section: &'static str,
@@ -10,7 +10,7 @@ pub struct Key {
     pub at: u64,
 }
 
-/// A scenario that was measured once for each number.
+/// Returns the key of a scenario at a number.
 pub fn key(section: &'static str, scenario: &'static str, at: u64) -> Key {
     Key { section, scenario, at }
 }
@@ -43,12 +43,12 @@ impl Measurements {
         median(self.by_key.get(key)?.values().copied())
     }
 
-    /// The median of what the repeats say when the two are divided.
+    /// Returns the median of the ratios of the repeats.
     pub fn ratio(&self, this: &Key, that: &Key) -> Option<f64> {
         self.compared(this, that, |this, that| this / that)
     }
 
-    /// The same when they are subtracted.
+    /// Returns the median of the differences of the repeats.
     pub fn difference(&self, this: &Key, that: &Key) -> Option<f64> {
         self.compared(this, that, |this, that| this - that)
     }
@@ -59,7 +59,7 @@ impl Measurements {
         median(both.map(|(this, that)| compare(this, that)))
     }
 
-    /// All single measurements in the order in which they were taken.
+    /// Returns all measurements in their order, as CSV.
     pub fn csv(&self) -> String {
         let mut csv = String::from("section,scenario,at,repeat,value,unit\n");
         for Single { key, repeat, value, unit } in &self.singles {
@@ -74,7 +74,7 @@ pub fn median(values: impl IntoIterator<Item = f64>) -> Option<f64> {
     quantile(values, 0.5)
 }
 
-/// Between two values where it falls between them.
+/// Interpolates between two values.
 pub fn quantile(values: impl IntoIterator<Item = f64>, part: f64) -> Option<f64> {
     let mut values: Vec<f64> = values.into_iter().collect();
     values.sort_by(f64::total_cmp);

@@ -1,14 +1,14 @@
 //! Clients that share a processor with their backends.
 //!
-//! Client and backend take turns. On two processors each would find the other one's asleep, and on a virtual machine it
-//! takes longer to wake a processor than to verify a token. So the two share one here.
+//! Client and backend take turns. On separate processors each would have to wake the other's, and on a virtual machine it
+//! takes longer to wake a processor than to verify a token. So the two share one.
 
 use crate::server::Server;
 use cluster::Sql as _;
 use postgres::Client;
 use std::{fs, process::Command, thread};
 
-/// Has `work` done by a thread and a session that share a processor; nothing else is kept from it.
+/// Runs `work` in a thread that shares a processor with a session. Other processes may use that processor, too.
 pub fn on_one_processor<T: Send>(server: &Server, database: &str, work: impl FnOnce(&mut Client) -> T + Send) -> T {
     thread::scope(|scope| {
         let worker = scope.spawn(|| {
@@ -23,7 +23,7 @@ pub fn on_one_processor<T: Send>(server: &Server, database: &str, work: impl FnO
     })
 }
 
-/// Where there is no taskset, the figures are less steady, and that is all.
+/// Without taskset the figures are only less steady.
 pub fn pin(processor: usize, id: &str) {
     let _ = Command::new("taskset").args(["--cpu-list", "--pid", &processor.to_string(), id]).output();
 }

@@ -1,4 +1,4 @@
-//! pgbench: starts it, and reads what it prints.
+//! pgbench: running it, and reading its output.
 
 use crate::{
     one_processor::pin,
@@ -11,27 +11,27 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// One run of a script by some clients.
+/// A run of a script.
 pub struct Run<'a> {
     pub database: &'a str,
     pub script: &'a Path,
     pub clients: u64,
-    /// How long it runs before it counts.
+    /// The seconds before it counts.
     pub warm_up: u64,
     pub seconds: u64,
-    /// Settings of the sessions, as in PGOPTIONS.
+    /// The settings of the sessions, as in PGOPTIONS.
     pub options: &'a str,
-    /// Transactions a second, where it is not as many as can be.
+    /// Transactions a second, if they are limited.
     pub rate: Option<f64>,
 }
 
-/// A run that goes on.
+/// A run in progress.
 pub struct Running {
     processes: Vec<(Command, Child)>,
 }
 
 impl Run<'_> {
-    /// Where there is a processor for each client, each shares one with its backend: see `one_processor.rs`.
+    /// Starts a run. If there are enough processors, each client shares one with its backend: see `one_processor.rs`.
     pub fn start(&self, server: &Server) -> Running {
         if self.rate.is_some() || self.clients > processors() {
             return Running { processes: vec![self.start_clients(server, self.clients, "pgbench")] };
@@ -58,18 +58,18 @@ impl Run<'_> {
         (command, process)
     }
 
-    /// Transactions a second after the warm-up.
+    /// Waits for its end and returns the transactions a second after the warm-up.
     pub fn rate(&self, server: &Server) -> f64 {
         self.start(server).rate()
     }
 }
 
-/// How many there are.
+/// Returns the number of processors.
 fn processors() -> u64 {
     std::thread::available_parallelism().map_or(1, |count| count.get() as u64)
 }
 
-/// The process that serves the client of this name.
+/// Returns the server process of the client with this name.
 fn backend_of(server: &Server, name: &str) -> i32 {
     let mut admin = server.admin();
     let deadline = Instant::now() + Duration::from_secs(10);
@@ -95,7 +95,7 @@ impl Running {
     }
 }
 
-/// Transactions a second without those before the first progress report.
+/// Returns the transactions a second without those before the first progress report.
 fn rate_after_warm_up(text: &str) -> Option<f64> {
     let number_after = |line: &str, words: &str| -> Option<f64> {
         let rest = &line[line.find(words)? + words.len()..];
@@ -106,7 +106,7 @@ fn rate_after_warm_up(text: &str) -> Option<f64> {
     if find("number of failed transactions: ").is_some_and(|failed| failed > 0.0) {
         return None;
     }
-    // At a low rate a run can be over before there is any progress to report, and needs no warm-up.
+    // At a low rate a run can end before its first progress report, and needs no warm-up.
     let Some(progress) = text.lines().find(|line| line.starts_with("progress: ")) else {
         return Some(transactions / find("duration: ")?);
     };

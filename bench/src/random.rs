@@ -1,4 +1,4 @@
-//! The same data in every run. Not a random source for anything but a benchmark.
+//! Pseudorandom data, the same in every run. It must not be used for anything else.
 
 use std::convert::Infallible;
 use token_auth_core::secret;
@@ -19,7 +19,7 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// From 0 to `end` - 1.
+    /// Returns a number from 0 to `end` - 1.
     pub fn below(&mut self, end: u64) -> u64 {
         ((u128::from(self.number()) * u128::from(end)) >> 64) as u64
     }
@@ -31,7 +31,7 @@ impl Random {
     }
 }
 
-/// The secret of the token with this id, in every database: nothing has to be remembered.
+/// Returns the secret of the token with this id, which is the same in every database.
 pub fn secret_of(id: u64) -> String {
     let mut random = Random::new(Random::new(id).number());
     let fill = |bytes: &mut [u8]| {
@@ -44,12 +44,12 @@ pub fn secret_of(id: u64) -> String {
     secret
 }
 
-/// A secret as good as any, which no token has.
+/// Returns a well-formed secret that no token has.
 pub fn unknown_secret(number: u64) -> String {
     secret_of((1 << 40) + number)
 }
 
-/// A secret with a typo.
+/// Returns a secret with a typo.
 pub fn malformed_secret(number: u64) -> String {
     let mut secret = secret_of((1 << 41) + number);
     let letter = if secret.ends_with('x') { 'y' } else { 'x' };
@@ -58,7 +58,7 @@ pub fn malformed_secret(number: u64) -> String {
     secret
 }
 
-/// Ids of tokens in random order, the same ones in every run: `count` of those from 1 to `tokens`.
+/// Returns `count` ids from 1 to `tokens` in random order, the same in every run.
 pub fn ids(tokens: u64, count: u64) -> Vec<u64> {
     let mut ids: Vec<u64> = (1..=tokens).collect();
     Random::new(tokens).shuffle(&mut ids);

@@ -1,4 +1,4 @@
-//! What is asked over a socket: a statement, the rows that it takes its arguments from, and what must come back.
+//! The scenarios over a socket: a statement, the rows with its arguments, and the expected result.
 
 use crate::{
     bench::Bench,
@@ -12,20 +12,20 @@ use std::{fmt::Write as _, fs, path::PathBuf};
 
 #[derive(Clone, Copy)]
 pub struct Scenario {
-    /// In measurements.csv.
+    /// The name in measurements.csv.
     pub name: &'static str,
-    /// For people.
+    /// The label in tables and pictures.
     pub label: &'static str,
-    pub asked: Asked,
-    /// With `@` for the number of the column, a line a statement.
+    pub arguments: Arguments,
+    /// One statement in each line, with `@` for the number of the column.
     pub statements: &'static str,
     pub answer: Answer,
     pub cache: Cache,
 }
 
-/// From where the arguments come, at random.
+/// The source of the random arguments.
 #[derive(Clone, Copy)]
-pub enum Asked {
+pub enum Arguments {
     /// The hot tokens' secrets.
     Hot,
     /// All tokens' secrets, or a sample of them.
@@ -35,29 +35,29 @@ pub enum Asked {
     Wrong,
     Malformed,
     Jwts,
-    /// The secrets of tokens with so many domains, with the name of one of these.
+    /// The secrets of tokens with this many domains, each with the name of one of them.
     Domains(u64),
-    /// So few secrets that each of many connections gets to know them.
+    /// Few enough secrets for each of many sessions to cache them.
     Few,
     FewIds,
 }
 
-/// What the first statement must answer.
+/// The expected result of the first statement.
 #[derive(Clone, Copy)]
 pub enum Answer {
     /// A verification with this code.
     Code(&'static str),
     /// A verification that is NULL.
     Null,
-    /// A row of some kind.
+    /// Any row.
     Row,
 }
 
-/// How much a backend may remember.
+/// The size of the session's cache.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Cache {
     Default,
-    /// Less than a million tokens take.
+    /// Too small for a million tokens.
     Small,
     Off,
 }
@@ -65,7 +65,7 @@ pub enum Cache {
 pub const EMPTY_NULL: Scenario = Scenario {
     name: "empty_null",
     label: "empty function, returns NULL",
-    asked: Asked::Hot,
+    arguments: Arguments::Hot,
     statements: "SELECT * FROM bench.empty_null(:s@, :scope, NULL);",
     answer: Answer::Null,
     cache: Cache::Default,
@@ -80,7 +80,7 @@ pub const EMPTY_ROW: Scenario = Scenario {
 pub const HOT: Scenario = Scenario {
     name: "hot",
     label: "verify_token, hot tokens",
-    asked: Asked::Hot,
+    arguments: Arguments::Hot,
     statements: "SELECT * FROM token_auth.verify_token(:s@, :scope, NULL);",
     answer: Answer::Code("ok"),
     cache: Cache::Default,
@@ -88,7 +88,7 @@ pub const HOT: Scenario = Scenario {
 pub const HOT_CACHE_OFF: Scenario =
     Scenario { name: "hot_cache_off", label: "verify_token, hot tokens, cache off", cache: Cache::Off, ..HOT };
 pub const UNIFORM: Scenario =
-    Scenario { name: "uniform", label: "verify_token, all tokens", asked: Asked::Uniform, ..HOT };
+    Scenario { name: "uniform", label: "verify_token, all tokens", arguments: Arguments::Uniform, ..HOT };
 pub const UNIFORM_SMALL_CACHE: Scenario = Scenario {
     name: "uniform_small_cache",
     label: "verify_token, all tokens, small cache",
@@ -100,27 +100,31 @@ pub const UNIFORM_CACHE_OFF: Scenario =
 pub const WRONG: Scenario = Scenario {
     name: "wrong",
     label: "verify_token, unknown secrets",
-    asked: Asked::Wrong,
+    arguments: Arguments::Wrong,
     answer: Answer::Code("not_found"),
     ..HOT
 };
 pub const MALFORMED: Scenario = Scenario {
     name: "malformed",
     label: "verify_token, malformed secrets",
-    asked: Asked::Malformed,
+    arguments: Arguments::Malformed,
     answer: Answer::Code("malformed"),
     ..HOT
 };
 pub const PK: Scenario = Scenario {
     name: "pk",
     label: "SELECT of one column by primary key, all tokens",
-    asked: Asked::Ids,
+    arguments: Arguments::Ids,
     statements: "SELECT name FROM token_auth.token WHERE id = :i@;",
     answer: Answer::Row,
     cache: Cache::Default,
 };
-pub const PK_HOT: Scenario =
-    Scenario { name: "pk_hot", label: "SELECT of one column by primary key, hot tokens", asked: Asked::HotIds, ..PK };
+pub const PK_HOT: Scenario = Scenario {
+    name: "pk_hot",
+    label: "SELECT of one column by primary key, hot tokens",
+    arguments: Arguments::HotIds,
+    ..PK
+};
 pub const PK_ROW: Scenario = Scenario {
     name: "pk_row",
     label: "SELECT of a verification's columns by primary key, all tokens",
@@ -144,33 +148,35 @@ pub const LOOKUP_UPDATE: Scenario = Scenario {
 pub const JWT: Scenario = Scenario {
     name: "jwt",
     label: "JSON Web Token (HS256), pgcrypto and PL/pgSQL",
-    asked: Asked::Jwts,
+    arguments: Arguments::Jwts,
     statements: "SELECT * FROM peer.verify_jwt(:s@, :scope);",
     ..HOT
 };
 
-impl Asked {
-    /// The table of blocks, how many of its rows, and how many columns with arguments a row has.
+impl Arguments {
+    /// Returns the table of blocks, the number of its rows, and the number of arguments in a row.
     fn blocks(self, sizes: &Sizes, tokens: u64) -> (String, u64, u64) {
         let (hot, few) = (Sizes::blocks(sizes.hot), Sizes::blocks(sizes.connection_tokens));
         let all = Sizes::blocks(tokens.min(sizes.sample));
         match self {
-            Asked::Hot => ("bench.block".into(), hot.min(all), BLOCK),
-            Asked::Uniform => ("bench.block".into(), all, BLOCK),
-            Asked::HotIds => ("bench.block_id".into(), hot, BLOCK),
-            Asked::Ids => ("bench.block_id".into(), all, BLOCK),
-            Asked::Wrong => ("bench.block_wrong".into(), hot, BLOCK),
-            Asked::Malformed => ("bench.block_malformed".into(), hot, BLOCK),
-            Asked::Jwts => ("bench.block_jwt".into(), hot * (BLOCK / JWT_BLOCK), JWT_BLOCK),
-            Asked::Domains(domains) => (format!("bench.block_domains_{domains}"), crate::data::domains::ROWS, BLOCK),
-            Asked::Few => ("bench.block".into(), few, BLOCK),
-            Asked::FewIds => ("bench.block_id".into(), few, BLOCK),
+            Arguments::Hot => ("bench.block".into(), hot.min(all), BLOCK),
+            Arguments::Uniform => ("bench.block".into(), all, BLOCK),
+            Arguments::HotIds => ("bench.block_id".into(), hot, BLOCK),
+            Arguments::Ids => ("bench.block_id".into(), all, BLOCK),
+            Arguments::Wrong => ("bench.block_wrong".into(), hot, BLOCK),
+            Arguments::Malformed => ("bench.block_malformed".into(), hot, BLOCK),
+            Arguments::Jwts => ("bench.block_jwt".into(), hot * (BLOCK / JWT_BLOCK), JWT_BLOCK),
+            Arguments::Domains(domains) => {
+                (format!("bench.block_domains_{domains}"), crate::data::domains::ROWS, BLOCK)
+            }
+            Arguments::Few => ("bench.block".into(), few, BLOCK),
+            Arguments::FewIds => ("bench.block_id".into(), few, BLOCK),
         }
     }
 }
 
 impl Bench {
-    /// The settings of a session with this cache.
+    /// Returns the settings of a session with this cache.
     pub fn cache_options(&self, cache: Cache) -> &'static str {
         match cache {
             Cache::Default => "",
@@ -179,9 +185,9 @@ impl Bench {
         }
     }
 
-    /// The script for pgbench: a block is fetched, and each of its columns asked about, until a hundred have been.
+    /// Writes the script for pgbench: it fetches blocks, and runs the statement with a hundred of their columns.
     pub fn script(&self, scenario: &Scenario, tokens: u64) -> PathBuf {
-        let (table, rows, columns) = scenario.asked.blocks(&self.sizes, tokens);
+        let (table, rows, columns) = scenario.arguments.blocks(&self.sizes, tokens);
         let mut script = String::new();
         for _ in 0..BLOCK / columns {
             writeln!(script, "\\set b random(0, {})\nSELECT * FROM {table} WHERE id = :b \\gset", rows - 1)
@@ -196,7 +202,7 @@ impl Bench {
         path
     }
 
-    /// Statements, or pairs of them, a second.
+    /// Measures statements, or pairs of them, a second.
     pub fn rate(&self, database: &str, scenario: &Scenario, tokens: u64, clients: u64, warm_up: u64) -> f64 {
         let script = self.script(scenario, tokens);
         let options = self.cache_options(scenario.cache);
@@ -205,25 +211,25 @@ impl Bench {
         BLOCK as f64 * run.rate(&self.server)
     }
 
-    /// Asks the scenario's first statement about some of its arguments, and panics where the answer is not the right one:
-    /// a benchmark of errors says nothing.
+    /// Runs the scenario's first statement with some arguments, and panics if the result is not the expected one:
+    /// a benchmark of errors is meaningless.
     pub fn check_answers(&self, database: &str, scenario: &Scenario, tokens: u64) {
-        let (table, rows, columns) = scenario.asked.blocks(&self.sizes, tokens);
+        let (table, rows, columns) = scenario.arguments.blocks(&self.sizes, tokens);
         let mut db = self.server.connect_with(database, self.cache_options(scenario.cache));
         let statement = scenario.statements.lines().next().unwrap_or_default().trim_end_matches("\\gset");
         for (id, column) in [(0, 0), (rows / 2, columns / 2), (rows - 1, columns - 1)] {
             let letter = if statement.contains(":i@") { 'i' } else { 's' };
-            let domain = if matches!(scenario.asked, Asked::Domains(_)) { "domain" } else { "NULL" };
+            let domain = if matches!(scenario.arguments, Arguments::Domains(_)) { "domain" } else { "NULL" };
             let block =
                 db.row(&format!("SELECT {letter}{column}::text, {domain}::text FROM {table} WHERE id = {id}"), &[]);
             let quoted = |text: Option<String>| text.map_or("NULL".into(), |text| format!("'{text}'"));
-            let asked = statement
+            let call = statement
                 .replace(&format!(":{letter}@"), &quoted(block.get(0)))
                 .replace(":domain", &quoted(block.get(1)))
                 .replace(":scope", "'email:read'");
-            // Twice, because the second answer may be one that was remembered.
+            // Twice, because the second result may come from the cache.
             for _ in 0..2 {
-                let messages = db.simple_query(&asked).unwrap_or_else(|error| panic!("{asked}: {error:?}"));
+                let messages = db.simple_query(&call).unwrap_or_else(|error| panic!("{call}: {error:?}"));
                 let row = messages.iter().find_map(|message| match message {
                     SimpleQueryMessage::Row(row) => Some(row),
                     _ => None,
@@ -234,7 +240,7 @@ impl Bench {
                     (Some(row), Answer::Row) => row.get(0).is_some(),
                     (None, _) => false,
                 };
-                assert!(right, "{} is not answered as it should be: {asked}", scenario.name);
+                assert!(right, "{} does not return the expected result: {call}", scenario.name);
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The cluster that scripts/bench.sh has started: sessions in it, and programs of its PostgreSQL.
+//! The cluster that scripts/bench.sh has started: its sessions, and the programs of its PostgreSQL.
 
 use cluster::Sql as _;
 use postgres::{Client, Config, NoTls};
@@ -23,24 +23,24 @@ impl Server {
         Server { socket: variable("PGHOST").into(), pg_config, bindir }
     }
 
-    /// A superuser's session.
+    /// Opens a session of a superuser.
     pub fn connect(&self, database: &str) -> Client {
         self.connect_with(database, "")
     }
 
-    /// The same with settings, as PGOPTIONS has libpq send them.
+    /// Opens a session of a superuser with settings, as libpq sends those of PGOPTIONS.
     pub fn connect_with(&self, database: &str, options: &str) -> Client {
         let mut config = Config::new();
         config.host_path(&self.socket).dbname(database).user("postgres").options(options);
         config.connect(NoTls).unwrap_or_else(|error| panic!("no connection to {database}: {error:?}"))
     }
 
-    /// The same in the database that every cluster has.
+    /// Opens a session of a superuser in the database `postgres`.
     pub fn admin(&self) -> Client {
         self.connect("postgres")
     }
 
-    /// A client program. It finds the cluster by the variables that scripts/bench.sh has set.
+    /// Returns a client program. It finds the cluster by the variables that scripts/bench.sh sets.
     pub fn program(&self, name: &str, options: &str) -> Command {
         let mut command = Command::new(self.bindir.join(name));
         command.env("PGOPTIONS", options);
@@ -58,7 +58,7 @@ impl Server {
         admin.run("SELECT pg_reload_conf()", &[]);
     }
 
-    /// A file beside the socket: the server can read it, and it goes away with the cluster.
+    /// Returns a file beside the socket, which the server can read, and which is removed with the cluster.
     pub fn scratch_file(&self, name: &str) -> PathBuf {
         self.socket.join(name)
     }
@@ -69,7 +69,7 @@ fn ask(pg_config: &Path, question: &str) -> String {
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
-/// Runs a program to its end. One that fails ends the benchmark with what it said.
+/// Runs a program. If it fails, the benchmark ends with its output.
 pub fn run(command: &mut Command) -> Output {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?} does not start: {error}"));
     check(command, output)

@@ -1,40 +1,40 @@
-//! How much of everything there is.
+//! The sizes of the databases and the number of repetitions.
 
 pub struct Sizes {
     /// The tokens of the databases, in ascending order.
     pub databases: [u64; 4],
-    /// Tokens that are asked for again and again.
+    /// Tokens that are verified repeatedly.
     pub hot: u64,
-    /// Of a larger database only so many tokens are asked for.
+    /// The most tokens of a larger database that are verified.
     pub sample: u64,
     /// Calls of one measurement in a loop.
     pub calls: u64,
-    /// The same where the number of a token's domains is varied.
+    /// Calls of one measurement with a varied number of domains.
     pub domain_calls: u64,
     /// Tokens for each number of domains.
     pub domain_tokens: u64,
-    /// Connections at a time.
+    /// The numbers of connections.
     pub connections: &'static [u64],
-    /// Tokens that all connections ask for: so few that each of many backends gets to know them while it warms up.
+    /// Tokens that all connections verify: few enough for each session to cache them during the warm-up.
     pub connection_tokens: u64,
-    /// Changes a second.
+    /// The rates of changes a second.
     pub changes: &'static [u64],
     /// Calls of one management function, one at a time.
     pub one_at_a_time: u64,
-    /// Tokens that one statement makes.
+    /// Tokens that one statement creates.
     pub at_once: u64,
     /// Expired tokens for the worker.
     pub expired: u64,
     pub idle_backends: usize,
 }
 
-/// Domains of a token.
+/// The numbers of domains of a token.
 pub const DOMAINS: [u64; 5] = [1, 8, 50, 200, 1000];
 
-/// A statement asks for each token of a row of a table of blocks.
+/// The secrets in a row of a table of blocks.
 pub const BLOCK: u64 = 100;
 
-/// Tokens that an account has.
+/// The tokens of an account.
 pub const TOKENS_PER_ACCOUNT: u64 = 100;
 
 impl Sizes {
@@ -74,7 +74,7 @@ impl Sizes {
         }
     }
 
-    /// The database in which most is measured.
+    /// Returns the database in which most is measured.
     pub fn main(&self) -> u64 {
         self.databases[2]
     }
@@ -87,13 +87,13 @@ impl Sizes {
         self.databases[3]
     }
 
-    /// Blocks of as many tokens.
+    /// Returns the number of blocks of this many tokens.
     pub fn blocks(tokens: u64) -> u64 {
         tokens / BLOCK
     }
 }
 
-/// 10000000 as "10M", 20000 as "20k".
+/// Formats 10000000 as "10M" and 20000 as "20k".
 pub fn short(number: u64) -> String {
     match number {
         n if n >= 1_000_000 && n.is_multiple_of(1_000_000) => format!("{}M", n / 1_000_000),

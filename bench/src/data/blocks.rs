@@ -1,7 +1,7 @@
-//! Secrets where pgbench and loops find them: pgbench cannot compute one.
+//! Tables of secrets for pgbench, which cannot compute one, and for loops.
 //!
-//! A row of a table of blocks is a page with a hundred secrets. A script fetches one and asks about each of them, so what
-//! the fetch costs is shared by a hundred statements.
+//! A row of a table of blocks is a page with a hundred secrets. A script fetches one and uses each of them, so
+//! a hundred statements share the cost of the fetch.
 
 use super::load::copy_lines;
 use crate::sizes::BLOCK;
@@ -21,7 +21,7 @@ pub fn ids(db: &mut Client, table: &str, ids: &[u64]) {
     fill(db, table, BLOCK as usize, ids.iter());
 }
 
-/// A table of blocks without rows. PLAIN keeps a row in one piece, on its page.
+/// Creates a table of blocks without rows. PLAIN keeps a row in one piece on its page.
 pub fn create(db: &mut Client, table: &str, first: &str, prefix: char, kind: &str, size: usize) {
     let columns: Vec<String> = (0..size).map(|n| format!("{prefix}{n} {kind}")).collect();
     db.run(&format!("CREATE TABLE {table} (id int PRIMARY KEY, {first} {})", columns.join(", ")), &[]);
@@ -41,7 +41,7 @@ fn fill<T: Display>(db: &mut Client, table: &str, size: usize, items: impl Itera
     });
 }
 
-/// A row a secret, for loops.
+/// Creates a list with one secret in each row, for loops.
 pub fn list(db: &mut Client, table: &str, secrets: impl Iterator<Item = String>) {
     db.run(&format!("CREATE TABLE {table} (secret text)"), &[]);
     copy_lines(db, &format!("COPY {table} FROM STDIN"), secrets, |line, secret| writeln!(line, "{secret}"));

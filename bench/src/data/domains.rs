@@ -1,4 +1,4 @@
-//! Tokens with few and with many domains, in an account that has a thousand.
+//! Tokens with few and with many domains, in an account with a thousand.
 
 use super::blocks;
 use crate::{
@@ -9,11 +9,11 @@ use cluster::Sql as _;
 use postgres::Client;
 use token_auth_core::secret;
 
-/// Rows of a table of blocks: so many of a token's domains are asked for.
+/// The rows of a table of blocks: the most domains of a token that are used.
 pub const ROWS: u64 = 100;
 
-/// For each number: tokens with so many domains, blocks of them, and a list for loops. Each row has the name of one of
-/// these domains with it.
+/// Creates for each number tokens with this many domains, blocks of them, and a list for loops. Each row has the name of one of
+/// these domains.
 pub fn create(db: &mut Client, sizes: &Sizes) {
     let account: i64 = db.get("INSERT INTO token_auth.account (name) VALUES ('wide') RETURNING id", &[]);
     let most = DOMAINS.iter().max().copied().unwrap_or_default();

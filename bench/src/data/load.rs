@@ -7,16 +7,16 @@ use postgres::Client;
 use std::{fmt::Write as _, io::Write as _, thread};
 use token_auth_core::secret;
 
-/// Tokens with ids in a row. Each has a home, one of `accounts` in turn, and may read and send email.
+/// Tokens with consecutive ids. Each has a home in one of `accounts` in turn, and may read and send email.
 pub struct Tokens {
     pub first: u64,
     pub count: u64,
     pub accounts: u64,
-    /// Expired longer ago than any profile keeps them.
+    /// True if they expired longer ago than any profile keeps them.
     pub expired: bool,
 }
 
-/// The two tables are filled at the same time; without foreign keys they do not ask for each other.
+/// Fills both tables at the same time. Without foreign keys they do not depend on each other.
 pub fn load(server: &Server, database: &str, tokens: &Tokens) {
     triggers::without(&mut server.connect(database), |_| {
         thread::scope(|scope| {
@@ -28,14 +28,14 @@ pub fn load(server: &Server, database: &str, tokens: &Tokens) {
 }
 
 impl Tokens {
-    /// Id and account. The tokens of an account are spread over the table, as they are where customers come and go.
+    /// The id and the account. The tokens of an account are spread over the table, as in a real database.
     fn each(&self) -> impl Iterator<Item = (u64, u64)> {
         (self.first..self.first + self.count).map(|id| (id, id % self.accounts + 1))
     }
 }
 
 fn load_tokens(db: &mut Client, tokens: &Tokens) {
-    // The id of an account is that of its domain, too.
+    // The id of an account is also that of its domain.
     let copy =
         "COPY token_auth.token (id, account_id, domain_id, name, digest, hint, expires_at, created_by) FROM STDIN";
     let expires_at = if tokens.expired { "2020-01-01" } else { "\\N" };
@@ -50,14 +50,14 @@ fn load_tokens(db: &mut Client, tokens: &Tokens) {
 }
 
 fn load_access(db: &mut Client, tokens: &Tokens) {
-    // On every domain of the account, so that the answer without a domain is ok.
+    // On every domain of the account, so that the code without a domain is ok.
     let copy = "COPY token_auth.token_access (account_id, token_id, domain_id, scopes) FROM STDIN";
     copy_lines(db, copy, tokens.each(), |line, (id, account)| {
         writeln!(line, "{account}\t{id}\t\\N\t{{email:read,email:send}}")
     });
 }
 
-/// COPY of what `print` makes of each item.
+/// Runs COPY with the line that `print` makes of each item.
 pub fn copy_lines<T>(
     db: &mut Client,
     copy: &str,
@@ -77,7 +77,7 @@ pub fn copy_lines<T>(
     writer.finish().unwrap_or_else(|error| panic!("{copy}: {error:?}"));
 }
 
-/// The next ids follow those that are there.
+/// Sets the sequences after the existing ids.
 pub fn set_sequences(db: &mut Client) {
     for table in ["account", "domain", "token", "token_access"] {
         db.run(

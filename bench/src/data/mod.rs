@@ -1,4 +1,4 @@
-//! The databases: how they are filled, and what is in them to ask about.
+//! The databases and their contents.
 
 pub mod blocks;
 pub mod domains;
@@ -16,7 +16,7 @@ use crate::{
 use cluster::Sql as _;
 use postgres::Client;
 
-/// A database with so many tokens, and blocks of them to ask for.
+/// Creates a database with this many tokens, and blocks of them.
 pub fn create(server: &Server, sizes: &Sizes, tokens: u64) -> String {
     let name = format!("b{}", short(tokens).to_lowercase());
     server.admin().run(&format!("CREATE DATABASE {name}"), &[]);
@@ -38,13 +38,13 @@ pub fn create(server: &Server, sizes: &Sizes, tokens: u64) -> String {
     name
 }
 
-/// What one database has besides.
+/// Creates what only the main database has.
 fn add_all_that_is_compared(server: &Server, db: &mut Client, sizes: &Sizes, ids: &[u64]) {
     empty::create_functions(server, db);
     blocks::secrets(db, "bench.block_wrong", (0..sizes.hot).map(random::unknown_secret));
     blocks::secrets(db, "bench.block_malformed", (0..sizes.hot).map(random::malformed_secret));
 
-    // The hot tokens are those of the first blocks, each as often as any other.
+    // The hot tokens are those of the first blocks, each equally often.
     let mut hot: Vec<u64> = (0..sizes.calls).map(|call| ids[(call % sizes.hot) as usize]).collect();
     random::Random::new(1).shuffle(&mut hot);
     blocks::list(db, "bench.list_hot", hot.into_iter().map(random::secret_of));
@@ -70,7 +70,7 @@ fn add_all_that_is_compared(server: &Server, db: &mut Client, sizes: &Sizes, ids
     db.run("ALTER TABLE bench.unrelated ADD PRIMARY KEY (id)", &[]);
 }
 
-/// Accounts with the ids from 1 on, each with a domain of the same id.
+/// Creates accounts with the ids from 1 on, each with a domain of the same id.
 fn add_accounts(db: &mut Client, count: u64) {
     triggers::without(db, |db| {
         db.run(
@@ -88,8 +88,8 @@ fn add_accounts(db: &mut Client, count: u64) {
     load::set_sequences(db);
 }
 
-/// Nothing is left to be done in the background while something is measured.
-/// Has all that a question about a token reads in the shared buffers: a short measurement would be of reading it in.
+/// Vacuums and checkpoints, so that nothing runs in the background during a measurement.
+/// Loads everything that a verification reads into the shared buffers: a short measurement would measure that.
 pub fn into_memory(server: &Server, database: &str) {
     server.connect(database).run(
         "SELECT pg_prewarm(oid) FROM pg_class

@@ -1,11 +1,11 @@
-//! What an application would do without token_auth: peers.sql.
+//! The alternatives to token_auth: peers.sql.
 
 use super::blocks;
 use crate::sizes::{BLOCK, Sizes};
 use cluster::Sql as _;
 use postgres::Client;
 
-/// JSON Web Tokens are longer than secrets; so many are on a page.
+/// JSON Web Tokens are longer than secrets. This many fit on a page.
 pub const JWT_BLOCK: u64 = BLOCK / 4;
 
 pub fn create(db: &mut Client, sizes: &Sizes) {
@@ -38,7 +38,7 @@ pub fn create(db: &mut Client, sizes: &Sizes) {
     );
 }
 
-/// The function in PL/pgSQL answers as `verify_token` does, all columns of it, whatever is asked.
+/// Asserts that the function in PL/pgSQL returns what `verify_token` returns, in all columns.
 pub fn check_answers(db: &mut Client) {
     let different: Vec<String> = db.list(
         "SELECT format('%s, %s: %s, not %s', scope, domain, mine, theirs)

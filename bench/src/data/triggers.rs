@@ -1,5 +1,5 @@
-//! Loading without triggers, which are afterwards what they were before: nothing is remembered from one verification to
-//! the next unless the triggers that announce changes are there ALWAYS.
+//! Loading without triggers, which are afterwards in their former state: nothing is cached unless the triggers `invalidate_cache`
+//! are ENABLE ALWAYS.
 
 use cluster::Sql as _;
 use postgres::Client;
@@ -14,7 +14,7 @@ struct Trigger {
     internal: bool,
 }
 
-/// Has `work` done while the triggers of the tables of tokens are off, those of foreign keys too.
+/// Runs `work` while the triggers of the tables are disabled, those of foreign keys included.
 pub fn without(db: &mut Client, work: impl FnOnce(&mut Client)) {
     let before = triggers(db);
     let announcing = before.iter().filter(|trigger| trigger.name == "invalidate_cache");

@@ -1,10 +1,10 @@
-//! On what was measured: the processor, the disk, the server and its settings.
+//! The machine: the processor, the disk, the server and its settings.
 
 use crate::{bench::Bench, server::Server};
 use cluster::Sql as _;
 use std::{fs, process::Command};
 
-/// Lines of a Markdown list.
+/// Returns the description as lines of a Markdown list.
 pub fn description(bench: &Bench) -> String {
     let mut db = bench.server.admin();
     let directory: String = db.get("SHOW data_directory", &[]);
@@ -33,7 +33,7 @@ fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     text.lines().find_map(|line| Some(line.strip_prefix(name)?.trim_start().strip_prefix(':')?.trim()))
 }
 
-/// The device and the file system of the data directory.
+/// Returns the device and the file system of the data directory.
 fn disk(directory: &str) -> String {
     let mount =
         ask(Command::new("findmnt").args(["--noheadings", "--output=SOURCE,FSTYPE,OPTIONS", "--target", directory]));
@@ -48,7 +48,7 @@ fn disk(directory: &str) -> String {
     format!("Disk: {}; mounted as `{mount}`", words.join(", "))
 }
 
-/// What the configuration says, but for names of files and folders.
+/// Returns the changed settings, without names of files and folders.
 fn settings(server: &Server) -> String {
     let set: Vec<String> = server.admin().list(
         "SELECT format('`%s = %s`', name, current_setting(name))
@@ -64,7 +64,7 @@ fn settings(server: &Server) -> String {
     format!("Settings: {}, `autovacuum = off` (tables are vacuumed after loading){cache}", set.join(", "))
 }
 
-/// Empty where there is no such program: what was measured is not lost for that.
+/// Returns the output of a program, or nothing if it does not exist: the measurements must not be lost for that.
 fn ask(command: &mut Command) -> String {
     command.output().map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! docs/benchmarks.md, its pictures, and all single measurements.
+//! docs/benchmarks.md, its pictures, and the single measurements.
 
 mod machine;
 mod page;
@@ -19,12 +19,12 @@ pub fn write(bench: &Bench, took: Duration) {
     println!("    {} is written", page.display());
 }
 
-/// What must be reached, and what was.
+/// Returns the table of requirements.
 pub fn required(bench: &Bench) -> String {
     required::table(bench).to_string()
 }
 
-/// 151234.5 as "151,235", 0.4567 as "0.457".
+/// Formats 151234.5 as "151,235" and 0.4567 as "0.457".
 fn number(value: f64) -> String {
     let decimals = match value.abs() {
         size if size >= 100.0 || size == 0.0 => 0,

@@ -11,9 +11,9 @@ use std::time::Duration;
 pub fn text(bench: &Bench, took: Duration) -> String {
     let mut page = format!(
         "# Benchmarks\n\n\
-         What a verification costs, beside what else an application could do, measured by `make bench` (`scripts/bench.sh` \
-         has options for less than all of it).\n{}\n\
-         ## What is required\n\n{}\n\
+         The cost of a verification, compared with alternatives, measured by `make bench` (`scripts/bench.sh` \
+         has options to measure a part of it).\n{}\n\
+         ## Requirements\n\n{}\n\
          ## How it was measured\n\n{}{}\n",
         warning(bench),
         required::table(bench),
@@ -40,7 +40,7 @@ pub fn text(bench: &Bench, took: Duration) -> String {
 
 fn warning(bench: &Bench) -> &'static str {
     if bench.options.quick {
-        "\n**Measured with `--quick`: small sizes, short times. The figures say nothing.**\n"
+        "\n**Measured with `--quick`: small sizes, short times. The figures are meaningless.**\n"
     } else {
         ""
     }
@@ -52,21 +52,19 @@ fn method(bench: &Bench, took: Duration) -> String {
         "
 Figures are medians of {repeats} repeats, and of {} with more connections and for create and reset. Within a repeat everything that is compared is measured in turns, and each repeat
 begins with another one. A ratio or a difference is taken within each repeat, and is the median of these. Over a socket one
-measurement takes {seconds} s, after {warm_up} s that do not count. All single measurements are in
+measurement takes {seconds} s, after a warm-up of {warm_up} s. All single measurements are in
 [measurements.csv](benchmarks/measurements.csv). The whole run took {:.0} minutes.
 
-An account has {TOKENS_PER_ACCOUNT} tokens and a domain; a token has that domain as its home, and may read and send email on every
-domain of the account. The question is whether it may `email:read`, without a domain unless something else is said, and the
-answer is `ok`: a first call of each kind is checked before anything is measured. *Hot* are {} tokens that are asked
-for again and again; *all* is each of the tokens of a database as often as any other, in random order. Where nothing is
-said of a size, the database has {} tokens. The triggers of the tables were off only while these were loaded.
+An account has {TOKENS_PER_ACCOUNT} tokens and a domain, which is the home of the tokens. Each may read and send email on every
+domain of the account. The question is `email:read` without a domain, unless something else is said, and the code is `ok`: a first
+call of each kind is checked before anything is measured. *Hot* are {} tokens that are
+verified repeatedly; *all* is every token of a database equally often, in random order. If no size is named, the database has {} tokens. The triggers of the tables were disabled only during loading.
 
-pgbench cannot compute a secret. So each transaction of a script fetches a row with 100 secrets, which is one page, at random,
-and then makes 100 statements of them (`pgbench --protocol=prepared`, without BEGIN: each is a transaction of its
-own). What is reported is 100 times the rate of pgbench. Where there is a processor for each client, each client shares one with
-its backend: the two take turns, and otherwise each would find the other one's processor asleep, which on a virtual machine takes
-longer to wake than a token to verify. It is the same for everything that is compared: the SELECT by
-primary key fetches 100 ids instead, and JSON Web Tokens, which are longer, are fetched in four rows of 25.
+pgbench cannot compute a secret. So each transaction of a script fetches a random row with 100 secrets, which is one page, and runs 100
+statements with them (`pgbench --protocol=prepared`, without BEGIN: each is a transaction of its own). The reported rate is 100 times
+that of pgbench. If there are enough processors, each client shares one with its backend: the two take turns, and on separate processors
+each would have to wake the other's, which on a virtual machine takes longer than a verification. This is the same for everything that
+is compared: the SELECT by primary key fetches 100 ids instead, and JSON Web Tokens, which are longer, are fetched in four rows of 25.
 ",
         repeats.min(FEWER),
         took.as_secs_f64() / 60.0,
@@ -79,20 +77,19 @@ fn over_a_socket(bench: &Bench) -> String {
     format!(
         "## Over a socket
 
-Two clients of pgbench, statements a second; for the lookup with an UPDATE, pairs of statements.
+Two clients of pgbench; statements a second, or pairs of statements for the lookup with an UPDATE.
 
 {}
 ![Rates over a socket](benchmarks/socket.svg)
 
 - The empty functions (`bench/empty.c`) have the signature and the result of `verify_token`, and do nothing: no function
-  can be faster. One returns NULL, the other a constant row, which the server then has to send.
-- The small cache is the default, 16 MB a backend (`token_auth.cache_size`), which holds some 20,000 tokens.
-- *In PL/pgSQL*: tables with the same facts, a unique index on the digest, one SELECT with joins, and scopes matched by
-  one array operator, with the same answers (`bench/sql/peers.sql`; compared before anything is
-  measured).
-- *Lookup, then UPDATE* is what frameworks do that keep tokens in a table: find the row by its digest, then note when it was
-  last used. `token_auth` keeps no such note.
-- *JSON Web Token*: HS256 by `pgcrypto`, base64url, the expiry and the scope. It asks no table, so it cannot be revoked.
+  can be faster. One returns NULL, the other a constant row, which the server has to send.
+- The small cache is the default of 16 MB for each session (`token_auth.cache_size`), which holds about 20,000 tokens.
+- *In PL/pgSQL*: tables with the same contents, a unique index on the digest, one SELECT with joins, and scopes matched by one array
+  operator, with the same results (`bench/sql/peers.sql`; compared before anything is measured).
+- *Lookup, then UPDATE* is what frameworks with a table of tokens do: find the row by its digest, then record when it was last used.
+  `token_auth` does not record it.
+- *JSON Web Token*: HS256 by `pgcrypto`, base64url, the expiry and the scope. It reads no table, so it cannot be revoked.
 ",
         tables::socket(bench)
     )
@@ -102,8 +99,8 @@ fn in_a_loop(bench: &Bench) -> String {
     format!(
         "## In a loop
 
-`SELECT count(f(secret, 'email:read', NULL)) FROM list`, one session without parallel workers, microseconds of the whole
-statement by its {} rows. Each hot token comes as often as any other.
+`SELECT count(f(secret, 'email:read', NULL)) FROM list`, one session without parallel workers; microseconds of the whole
+statement divided by its {} rows. Each hot token is verified equally often.
 
 {}
 ![Microseconds a call](benchmarks/loop.svg)
@@ -117,8 +114,8 @@ fn more_tokens(bench: &Bench) -> String {
     format!(
         "## More tokens
 
-Over a socket, two clients. Of the largest database a sample of {} tokens is asked for. All of them fit into the shared
-buffers, and are there before anything is measured.
+Over a socket, two clients. A sample of {} tokens of the largest database is verified. They fit into the shared buffers, and are loaded
+there before anything is measured.
 
 {}
 ![More tokens](benchmarks/growth.svg)
@@ -132,9 +129,9 @@ fn more_connections(bench: &Bench) -> String {
     format!(
         "## More connections
 
-Over a socket, a second. Each backend remembers for itself, so here {} tokens are hot, and their warm-up is longer
-where there are more connections. What many backends remember does not stay in the processors' caches. With one connection client and backend take turns, and each has to wake the other: on a
-virtual machine that may take longer than all the rest, and varies.
+Over a socket, a second. Each session has its own cache, so here {} tokens are hot, and the warm-up is longer with more connections. The
+caches of many sessions do not fit into those of the processors. With one connection, client and backend take turns, and each has to
+wake the other: on a virtual machine that may take longer than all the rest, and varies.
 
 {}
 ![More connections](benchmarks/connections.svg)
@@ -148,7 +145,7 @@ fn more_domains(bench: &Bench) -> String {
     format!(
         "## More domains on a token
 
-{} hot tokens with access to so many of the 1,000 domains of their account, each asked about one of these by its name.
+{} hot tokens with access to this number of the 1,000 domains of their account, each verified for one of them by name.
 
 {}
 ![More domains on a token](benchmarks/domains.svg)
@@ -162,8 +159,8 @@ fn while_tokens_change(bench: &Bench) -> String {
     format!(
         "## While tokens change
 
-Hot tokens over a socket, two clients, while a second pgbench pauses and resumes random ones out of all tokens; and, beside
-it, while it makes as many changes to rows of a table that has nothing to do with tokens. Each change is a commit.
+Hot tokens over a socket, two clients, while a second pgbench pauses and resumes random tokens, and for comparison while it makes as many
+changes to rows of an unrelated table. Each change is a commit.
 
 {}
 ![While tokens change](benchmarks/changes.svg)
@@ -176,7 +173,7 @@ fn create_and_reset(bench: &Bench) -> String {
     format!(
         "## Create and reset
 
-Each call is a commit, which waits for the disk. One at a time: the median of {} calls of one client, which shares a
+Each call is a commit, which waits for the disk. One at a time is the median of {} calls of one client, which shares a
 processor with its backend.
 
 {}",
@@ -187,9 +184,9 @@ processor with its backend.
 
 fn idle_backends(bench: &Bench) -> String {
     format!(
-        "## Pause beside idle backends
+        "## Pause with idle sessions
 
-Every backend hears of a change. These are idle, and each has five prepared statements with generic plans. Median of
+Every session receives the messages of a change. These are idle, and each has five prepared statements with generic plans. Median of
 {} calls of one client, each a commit.
 
 {}",
@@ -202,9 +199,8 @@ fn while_tokens_are_removed(bench: &Bench) -> String {
     format!(
         "## While expired tokens are removed
 
-{} expired tokens are added, and after {} s the worker is told to remove them (`token_auth.sweep_interval = 1s`), which it
-had done after {} s. Meanwhile one client, which shares a processor with its backend, verifies hot tokens and takes the time of each
-call. Measured once.
+{} expired tokens are added. After {} s the worker begins to remove them (`token_auth.sweep_interval = 1s`), which takes {} s. One client,
+which shares a processor with its backend, verifies hot tokens and measures each call. Measured once.
 
 {}
 ![While expired tokens are removed](benchmarks/deletion.svg)

@@ -19,7 +19,7 @@ const BLUE: RGBColor = RGBColor(31, 95, 160);
 const GREY: RGBColor = RGBColor(150, 150, 150);
 const COLOURS: [RGBColor; 4] = [BLUE, RGBColor(200, 90, 20), RGBColor(60, 130, 60), RGBColor(120, 80, 150)];
 
-/// Points from left to right, and what they are called.
+/// Points from left to right, and their label.
 struct Line {
     label: String,
     points: Vec<(f64, f64)>,
@@ -32,7 +32,7 @@ struct Axes {
     logarithmic: bool,
 }
 
-/// One picture for each section that was measured and has one.
+/// Draws a picture for each measured section that has one.
 pub fn draw(bench: &Bench, folder: &Path) {
     let line = |section, scenario, label: &str, numbers: &[u64]| Line {
         label: label.to_owned(),
@@ -68,11 +68,11 @@ pub fn draw(bench: &Bench, folder: &Path) {
         draw_lines(area, &lines, &axes("More connections", "connections", "a second", true))
     });
     picture(domains::NAME, &|area| {
-        let lines = [line(domains::NAME, domains::SOCKET, "hot tokens, asked about a domain by name", &DOMAINS)];
+        let lines = [line(domains::NAME, domains::SOCKET, "hot tokens, verified for a domain by name", &DOMAINS)];
         draw_lines(area, &lines, &axes("More domains on a token", "domains of the token", "a second", true))
     });
     picture(changes::NAME, &|area| {
-        // A logarithm has no place for none at all.
+        // Zero has no logarithm.
         let some: Vec<u64> = bench.sizes.changes.iter().copied().filter(|changes| *changes > 0).collect();
         let lines = [(changes::TOKENS, "while tokens change"), (changes::UNRELATED, "while other rows change")];
         let lines = lines.map(|(name, label)| line(changes::NAME, name, label, &some));
@@ -91,7 +91,7 @@ pub fn draw(bench: &Bench, folder: &Path) {
     });
 }
 
-/// Lying bars, with what each is on its left and its number at its end.
+/// Draws horizontal bars, each with its label on the left and its number at the end.
 fn draw_bars(
     area: &Area<'_>,
     bench: &Bench,
@@ -143,7 +143,7 @@ fn draw_bars(
 
 fn draw_lines(area: &Area<'_>, lines: &[Line], axes: &Axes) -> Drawn {
     let all = || lines.iter().flat_map(|line| &line.points);
-    // What is above the lines is room for their names.
+    // The space above the lines is for their labels.
     let most = all().map(|point| point.1).fold(0.0, f64::max) * 1.4;
     let first = all().map(|point| point.0).fold(f64::INFINITY, f64::min);
     let last = all().map(|point| point.0).fold(1.0, f64::max);
@@ -154,7 +154,7 @@ fn draw_lines(area: &Area<'_>, lines: &[Line], axes: &Axes) -> Drawn {
         .margin_right(35)
         .set_label_area_size(LabelAreaPosition::Left, 85)
         .set_label_area_size(LabelAreaPosition::Bottom, 45);
-    // The two kinds of axis are two types.
+    // The two kinds of axis have different types.
     macro_rules! draw_on {
         ($range:expr) => {{
             let mut chart = builder.build_cartesian_2d($range, 0.0..most)?;

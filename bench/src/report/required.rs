@@ -1,4 +1,4 @@
-//! What the figures must reach.
+//! The requirements, and whether the figures reach them.
 
 use super::{number, tables::Table};
 use crate::{

@@ -9,7 +9,7 @@ use crate::{
 };
 use std::fmt;
 
-/// Printed as Markdown; all columns but the first are numbers.
+/// A Markdown table. All columns except the first are numbers.
 pub struct Table {
     header: Vec<String>,
     rows: Vec<Vec<String>>,
@@ -34,13 +34,13 @@ impl fmt::Display for Table {
     }
 }
 
-/// A number that was measured, or a dash.
+/// Returns a measured number, or a dash.
 fn cell(value: Option<f64>) -> String {
     value.map_or("–".into(), number)
 }
 
 pub fn socket(bench: &Bench) -> Table {
-    let mut table = Table::new(&["asked", "a second", "of the empty function with a row"]);
+    let mut table = Table::new(&["call", "a second", "of the empty function with a row"]);
     let empty = key(socket::NAME, "empty_row", 0);
     for scenario in &socket::SCENARIOS {
         let this = key(socket::NAME, scenario.name, 0);
@@ -65,7 +65,7 @@ pub fn growth(bench: &Bench) -> Table {
     let sizes = bench.sizes.databases;
     let titles: Vec<String> = sizes.iter().map(|tokens| format!("{} tokens", short(*tokens))).collect();
     let last = format!("{} / {}", short(bench.sizes.largest()), short(bench.sizes.smallest()));
-    let mut header = vec!["asked, a second"];
+    let mut header = vec!["call, a second"];
     header.extend(titles.iter().map(String::as_str));
     header.push(&last);
     let mut table = Table::new(&header);
@@ -159,7 +159,7 @@ pub fn deletion(bench: &Bench) -> Table {
     table
 }
 
-/// How many seconds the worker took.
+/// Returns the seconds that the worker took.
 pub fn worker_seconds(bench: &Bench) -> String {
     let worker = key(deletion::NAME, deletion::WORKER, bench.sizes.expired);
     cell(bench.measured.median(&worker))

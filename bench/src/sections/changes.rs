@@ -1,4 +1,4 @@
-//! Hot tokens are verified while others, or rows that have nothing to do with tokens, change.
+//! Hot tokens are verified while other tokens, or rows of an unrelated table, change.
 
 use super::socket::CLIENTS;
 use crate::{
@@ -11,17 +11,17 @@ use std::fs;
 
 pub const NAME: &str = "changes";
 
-/// The rate of verifications while tokens change; [`TOKENS_CHANGED`] is how many did.
+/// The rate of verifications while tokens change. [`TOKENS_CHANGED`] is the rate of changes.
 pub const TOKENS: &str = "hot_tokens_change";
 pub const TOKENS_CHANGED: &str = "tokens_changed";
-/// The same for rows of another table.
+/// The same for rows of an unrelated table.
 pub const UNRELATED: &str = "hot_unrelated_change";
 pub const UNRELATED_CHANGED: &str = "unrelated_changed";
 
 /// Enough for a thousand commits a second, which share their flushes.
 const CHANGERS: u64 = 8;
 
-/// Two changes a transaction of pgbench: each statement commits by itself.
+/// Two changes for each transaction of pgbench: each statement is a commit.
 const CHANGES: [(&str, &str, &str); 2] = [
     (TOKENS, TOKENS_CHANGED, "SELECT token_auth.pause_token(:id);\nSELECT token_auth.resume_token(:id);"),
     (

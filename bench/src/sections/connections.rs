@@ -1,15 +1,15 @@
-//! The same with more connections at a time than there are processors.
+//! More connections at a time than there are processors.
 
 use super::socket;
 use crate::{bench::Bench, measurements::key, scenario::*};
 
 pub const NAME: &str = "connections";
 
-/// Each backend remembers for itself, so the hot tokens are few here.
+/// Each session has its own cache, so there are few hot tokens.
 pub const SCENARIOS: [Scenario; 4] = [
-    Scenario { asked: Asked::Few, ..EMPTY_ROW },
-    Scenario { asked: Asked::Few, ..HOT },
-    Scenario { asked: Asked::FewIds, ..PK_HOT },
+    Scenario { arguments: Arguments::Few, ..EMPTY_ROW },
+    Scenario { arguments: Arguments::Few, ..HOT },
+    Scenario { arguments: Arguments::FewIds, ..PK_HOT },
     UNIFORM,
 ];
 
@@ -21,7 +21,7 @@ pub fn measure(bench: &mut Bench) {
     let connections = bench.sizes.connections;
     bench.in_fewer_turns(SCENARIOS.len() * connections.len(), |bench, repeat, turn| {
         let (scenario, clients) = (&SCENARIOS[turn % SCENARIOS.len()], connections[turn / SCENARIOS.len()]);
-        // As long as each backend takes to ask for all of the hot tokens.
+        // Long enough for each session to verify all hot tokens.
         let more = if scenario.name == HOT.name { clients / (8 * socket::CLIENTS) } else { 0 };
         let warm_up = bench.options.warm_up() + more;
         let rate = bench.rate(&database, scenario, tokens, clients, warm_up);

@@ -1,4 +1,4 @@
-//! Verifications while the worker removes a large number of expired tokens. Measured once: it takes as long as it takes.
+//! Verifications while the worker removes a large number of expired tokens. Measured once.
 
 use crate::{
     bench::Bench,
@@ -18,17 +18,17 @@ use std::{
 
 pub const NAME: &str = "deletion";
 
-/// Seconds that the worker took; `at` is the number of tokens.
+/// The seconds that the worker took. `at` is the number of tokens.
 pub const WORKER: &str = "worker";
-/// Quantiles over the whole time without the worker, and with it.
+/// Quantiles over the whole time, without and with the worker.
 pub const BEFORE: [&str; 2] = ["p50_before", "p99_before"];
 pub const DURING: [&str; 2] = ["p50_during", "p99_during"];
-/// Quantiles by the second; `at` is which one, from 0 on. The worker starts in second [`CALM`].
+/// Quantiles of each second. `at` is the second, from 0 on. The worker starts in second [`CALM`].
 pub const BY_SECOND: [&str; 2] = ["p50_by_second", "p99_by_second"];
 
 const QUANTILES: [f64; 2] = [0.5, 0.99];
 
-/// Seconds before the worker starts.
+/// The seconds before the worker starts.
 pub const CALM: u64 = 10;
 
 pub fn measure(bench: &mut Bench) {
@@ -47,7 +47,7 @@ pub fn measure(bench: &mut Bench) {
         let stop_at_the_end = StopAtTheEnd(&stop);
         thread::sleep(Duration::from_secs(CALM));
         let start = began.elapsed();
-        // The worker of this database only, and soon.
+        // The worker sweeps only this database, and soon.
         bench.server.reload_with("token_auth.databases", &database);
         bench.server.reload_with("token_auth.sweep_interval", "1s");
         wait_until_removed(bench, &database);
@@ -74,7 +74,7 @@ pub fn measure(bench: &mut Bench) {
     }
 }
 
-/// Also after a panic: what waits for the verifications would wait for ever.
+/// Ends the verifications, also after a panic: the thread scope would wait for ever.
 struct StopAtTheEnd<'a>(&'a AtomicBool);
 
 impl Drop for StopAtTheEnd<'_> {
@@ -83,7 +83,7 @@ impl Drop for StopAtTheEnd<'_> {
     }
 }
 
-/// When each call began, and how long it took.
+/// The time and the duration of each call.
 fn verify_until(bench: &Bench, db: &mut Client, stop: &AtomicBool, began: Instant) -> Vec<(Duration, Duration)> {
     let verify = db.prepare("SELECT * FROM token_auth.verify_token($1, $2, NULL)").expect("the extension's function");
     let secrets: Vec<String> = ids(bench.sizes.main(), bench.sizes.hot).into_iter().map(secret_of).collect();

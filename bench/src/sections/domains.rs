@@ -1,10 +1,10 @@
-//! Tokens with more and more domains, each asked about one of them by name.
+//! Tokens with more and more domains, each verified for one of them by name.
 
 use super::socket::CLIENTS;
 use crate::{
     bench::Bench,
     measurements::key,
-    scenario::{Asked, Cache, HOT, Scenario},
+    scenario::{Arguments, Cache, HOT, Scenario},
     sizes::DOMAINS,
 };
 
@@ -19,7 +19,7 @@ pub fn measure(bench: &mut Bench) {
     let (database, tokens) = (bench.main_database(), bench.sizes.main());
     let scenario = |domains| Scenario {
         name: "hot_by_name",
-        asked: Asked::Domains(domains),
+        arguments: Arguments::Domains(domains),
         statements: "SELECT * FROM token_auth.verify_token(:s@, :scope, :domain);",
         ..HOT
     };

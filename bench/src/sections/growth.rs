@@ -1,4 +1,4 @@
-//! The same questions of databases with more and more tokens.
+//! The same verifications in databases with more and more tokens.
 
 use super::socket::CLIENTS;
 use crate::{bench::Bench, data, measurements::key, scenario::*};

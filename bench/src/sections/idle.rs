@@ -1,4 +1,4 @@
-//! A token is paused while many backends are idle, all of which hear of it.
+//! A token is paused while many sessions are idle, all of which receive the message.
 
 use crate::{
     bench::Bench,
@@ -14,7 +14,7 @@ pub const NAME: &str = "idle";
 /// `at` is the number of idle backends.
 pub const PAUSE: &str = "pause_token";
 
-/// What an idle backend has prepared and used.
+/// The statements that an idle session has prepared and used.
 const STATEMENTS: [&str; 5] = [
     "SELECT valid, code FROM token_auth.verify_token($1::text, 'email:read', NULL)",
     "SELECT name FROM token_auth.token WHERE name = $1::text AND id = 1",
@@ -35,7 +35,7 @@ pub fn measure(bench: &mut Bench) {
     });
 }
 
-/// A session, and its prepared statements: dropped, they would be closed in the server, too.
+/// A session and its prepared statements. If they were dropped, the server would close them.
 fn idle_backend(bench: &Bench, database: &str) -> (Client, Vec<Statement>) {
     let mut backend = bench.server.connect_with(database, "-c plan_cache_mode=force_generic_plan");
     let prepared = STATEMENTS.map(|sql| {
@@ -48,7 +48,7 @@ fn idle_backend(bench: &Bench, database: &str) -> (Client, Vec<Statement>) {
     (backend, prepared.into())
 }
 
-/// The median over some tokens, which are resumed again.
+/// Returns the median over some tokens, which are resumed afterwards.
 fn pauses(bench: &Bench, db: &mut Client, repeat: usize) -> f64 {
     let pause = db.prepare("SELECT token_auth.pause_token($1)").expect("the extension's function");
     let resume = db.prepare("SELECT token_auth.resume_token($1)").expect("the extension's function");

@@ -1,4 +1,4 @@
-//! A call in a loop: one session, one statement, as many calls as its table has rows.
+//! A call in a loop: one session, one statement, one call for each row of its table.
 
 use crate::{bench::Bench, measurements::key, scenario::Cache};
 use cluster::Sql as _;
@@ -9,10 +9,10 @@ pub const NAME: &str = "loop";
 pub struct Loop {
     pub name: &'static str,
     pub label: &'static str,
-    /// Of the column `secret`.
+    /// The call, with the column `secret`.
     pub call: &'static str,
     pub table: &'static str,
-    /// The code that all calls answer.
+    /// The code of all results.
     pub answer: Option<&'static str>,
     pub cache: Cache,
 }
@@ -79,7 +79,7 @@ pub fn measure(bench: &mut Bench) {
 }
 
 impl Bench {
-    /// In a new session, which has made as many of the calls before as there are hot tokens, and more.
+    /// Measures in a new session, after more calls than there are hot tokens.
     pub fn microseconds_a_call(&self, database: &str, call: &str, table: &str, cache: Cache) -> f64 {
         let mut db = self.server.connect_with(database, self.cache_options(cache));
         db.run("SET max_parallel_workers_per_gather = 0", &[]);
@@ -95,7 +95,7 @@ impl Bench {
         elapsed.as_secs_f64() * 1e6 / rows as f64
     }
 
-    /// Panics unless these calls all answer the one code.
+    /// Panics unless all these calls return this code.
     pub fn check_calls(&self, database: &str, call: &str, table: &str, answer: Option<&str>) {
         let codes: Vec<Option<String>> = self.server.connect(database).list(
             &format!(

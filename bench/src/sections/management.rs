@@ -12,7 +12,7 @@ use std::time::Instant;
 
 pub const NAME: &str = "management";
 
-/// A statement that is called with one number after another, each call a transaction of its own.
+/// A statement that is called with one number after another. Each call is a transaction.
 pub struct Statement {
     pub name: &'static str,
     pub label: &'static str,

@@ -1,4 +1,4 @@
-//! The sections, in the order in which they are measured: those that change the tokens come last.
+//! The sections in the order of measurement. Those that change the tokens come last.
 
 pub mod changes;
 pub mod connections;

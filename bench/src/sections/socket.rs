@@ -21,7 +21,7 @@ pub const SCENARIOS: [Scenario; 14] = [
     LOOKUP_UPDATE,
 ];
 
-/// As many as the machine that this was written on has processors.
+/// The number of clients.
 pub const CLIENTS: u64 = 2;
 
 pub fn measure(bench: &mut Bench) {

@@ -5,14 +5,14 @@ SELECT token_auth.create_account('Acme');
 SELECT token_auth.create_account(name => 'Globex', profile => 'default', metadata => '{"plan": "pro"}');
 SELECT id, name, profile, paused_at, metadata FROM token_auth.account ORDER BY id;
 
--- Names are unique, and a rename to the own name is none.
+-- Names are unique, and a rename to the same name changes nothing.
 SELECT regress.outcome($$SELECT token_auth.create_account('Acme')$$);
 SELECT regress.outcome($$SELECT token_auth.rename_account(2, 'Acme')$$);
 SELECT token_auth.rename_account(2, 'Globex');
 SELECT token_auth.rename_account(2, 'Globex Corporation');
 SELECT regress.outcome($$SELECT token_auth.create_account('Initech', 'no such profile')$$);
 
--- A pause stops every token of the account, and nobody else's.
+-- A pause refuses every token of the account, and no other token.
 SELECT secret AS acme FROM token_auth.create_domain(1, 'acme.example') \gset
 SELECT secret AS globex FROM token_auth.create_domain(2, 'globex.example') \gset
 SELECT token_auth.pause_account(1);
@@ -29,7 +29,7 @@ RESET ROLE;
 SELECT code FROM token_auth.verify_token(:'acme');
 SET ROLE regress_manager;
 
--- A profile of one's own is a plain row; changing to it leaves the tokens alone.
+-- An own profile is an ordinary row. Changing to it does not change the tokens.
 RESET ROLE;
 INSERT INTO token_auth.profile (name, can_pause) VALUES ('steady', false);
 SET ROLE regress_manager;
@@ -37,7 +37,7 @@ SELECT token_auth.set_account_profile(1, 'steady');
 SELECT regress.outcome($$SELECT token_auth.pause_token(1)$$);
 SELECT regress.outcome($$SELECT token_auth.set_account_profile(1, 'nonesuch')$$);
 
--- Deleting takes the name, to the letter, and takes everything along, last tokens included.
+-- Deleting requires the exact name, and deletes everything in the account, last tokens included.
 SELECT regress.outcome($$SELECT token_auth.delete_account(1, 'acme')$$);
 SELECT regress.outcome($$SELECT token_auth.delete_account(1, NULL)$$);
 SELECT token_auth.delete_account(1, 'Acme');
@@ -46,12 +46,12 @@ SELECT (SELECT count(*) FROM token_auth.account) AS accounts, (SELECT count(*) F
 RESET ROLE;
 SELECT code FROM token_auth.verify_token(:'acme');
 
--- An id of another account is unknown, and so is one that does not exist.
+-- An id of another account is as unknown as one that does not exist.
 SELECT regress.outcome($$SELECT token_auth.pause_account(2, account_id => 1)$$);
 SELECT regress.outcome($$SELECT token_auth.pause_account(2, account_id => 2)$$);
 SELECT regress.outcome($$SELECT token_auth.pause_account(99)$$);
 
 RESET ROLE;
--- A collision of ids, after somebody has inserted ids of his own, is not taken for one of names.
+-- A collision of ids, after rows were inserted with explicit ids, is not reported as one of names.
 SELECT setval('token_auth.account_id_seq', 1);
 SELECT regress.outcome($$SELECT token_auth.create_account('new')$$);

@@ -1,42 +1,64 @@
--- What must never be false is a constraint or a trigger: a DBA's plain DML meets each of them, and no message has a digest in it.
+-- Every invariant is a constraint or a trigger: plain DML is refused by each of them, and no message contains a digest.
 CALL regress.begin();
 SELECT token_auth.create_account('Acme'), token_auth.create_account('Globex');
 SELECT domain_id FROM token_auth.create_domain(1, 'acme.example');
 SELECT domain_id FROM token_auth.create_domain(2, 'globex.example');
 
--- Of a token. The messages come without the DETAIL that would show the row, with its digest.
+-- Tokens. The messages have no DETAIL, which would show the row with its digest.
 SET client_min_messages = warning;
 -- The same digest.
 INSERT INTO token_auth.token SELECT (jsonb_populate_record(t, '{"id": 50}')).* FROM token_auth.token t WHERE id = 1;
 -- A short digest.
-INSERT INTO token_auth.token SELECT (jsonb_populate_record(t, '{"id": 50, "digest": "\\x00"}')).* FROM token_auth.token t WHERE id = 1;
+INSERT INTO token_auth.token SELECT (jsonb_populate_record(t,
+    '{"id": 50, "digest": "\\x00"}')).*
+  FROM token_auth.token t WHERE id = 1;
 -- No digest.
-INSERT INTO token_auth.token SELECT (jsonb_populate_record(t, '{"id": 50, "digest": null}')).* FROM token_auth.token t WHERE id = 1;
+INSERT INTO token_auth.token SELECT (jsonb_populate_record(t,
+    '{"id": 50, "digest": null}')).*
+  FROM token_auth.token t WHERE id = 1;
 -- No account.
-INSERT INTO token_auth.token SELECT (jsonb_populate_record(t, '{"id": 50, "account_id": null, "digest": "\\x0000000000000000000000000000000000000000000000000000000000000000"}')).* FROM token_auth.token t WHERE id = 1;
+INSERT INTO token_auth.token SELECT (jsonb_populate_record(t,
+    '{"id": 50, "account_id": null,
+      "digest": "\\x0000000000000000000000000000000000000000000000000000000000000000"}')).*
+  FROM token_auth.token t WHERE id = 1;
 -- An unknown account.
-INSERT INTO token_auth.token SELECT (jsonb_populate_record(t, '{"id": 50, "account_id": 99, "domain_id": null, "digest": "\\x0000000000000000000000000000000000000000000000000000000000000000"}')).* FROM token_auth.token t WHERE id = 1;
+INSERT INTO token_auth.token SELECT (jsonb_populate_record(t,
+    '{"id": 50, "account_id": 99, "domain_id": null,
+      "digest": "\\x0000000000000000000000000000000000000000000000000000000000000000"}')).*
+  FROM token_auth.token t WHERE id = 1;
 -- A domain of another account.
-INSERT INTO token_auth.token SELECT (jsonb_populate_record(t, '{"id": 50, "domain_id": 2, "digest": "\\x0000000000000000000000000000000000000000000000000000000000000000"}')).* FROM token_auth.token t WHERE id = 1;
+INSERT INTO token_auth.token SELECT (jsonb_populate_record(t,
+    '{"id": 50, "domain_id": 2, "digest": "\\x0000000000000000000000000000000000000000000000000000000000000000"}')).*
+  FROM token_auth.token t WHERE id = 1;
 -- A blank name.
-INSERT INTO token_auth.token SELECT (jsonb_populate_record(t, '{"id": 50, "name": " ", "digest": "\\x0000000000000000000000000000000000000000000000000000000000000000"}')).* FROM token_auth.token t WHERE id = 1;
+INSERT INTO token_auth.token SELECT (jsonb_populate_record(t,
+    '{"id": 50, "name": " ", "digest": "\\x0000000000000000000000000000000000000000000000000000000000000000"}')).*
+  FROM token_auth.token t WHERE id = 1;
 -- A name with a line break.
-INSERT INTO token_auth.token SELECT (jsonb_populate_record(t, '{"id": 50, "name": "a\nb", "digest": "\\x0000000000000000000000000000000000000000000000000000000000000000"}')).* FROM token_auth.token t WHERE id = 1;
--- Nobody made it.
-INSERT INTO token_auth.token SELECT (jsonb_populate_record(t, '{"id": 50, "created_by": "", "digest": "\\x0000000000000000000000000000000000000000000000000000000000000000"}')).* FROM token_auth.token t WHERE id = 1;
+INSERT INTO token_auth.token SELECT (jsonb_populate_record(t,
+    '{"id": 50, "name": "a\nb", "digest": "\\x0000000000000000000000000000000000000000000000000000000000000000"}')).*
+  FROM token_auth.token t WHERE id = 1;
+-- No creator.
+INSERT INTO token_auth.token SELECT (jsonb_populate_record(t,
+    '{"id": 50, "created_by": "", "digest": "\\x0000000000000000000000000000000000000000000000000000000000000000"}')).*
+  FROM token_auth.token t WHERE id = 1;
 -- No hint.
-INSERT INTO token_auth.token SELECT (jsonb_populate_record(t, '{"id": 50, "hint": null, "digest": "\\x0000000000000000000000000000000000000000000000000000000000000000"}')).* FROM token_auth.token t WHERE id = 1;
+INSERT INTO token_auth.token SELECT (jsonb_populate_record(t,
+    '{"id": 50, "hint": null, "digest": "\\x0000000000000000000000000000000000000000000000000000000000000000"}')).*
+  FROM token_auth.token t WHERE id = 1;
 -- The same id.
-INSERT INTO token_auth.token SELECT (jsonb_populate_record(t, '{"digest": "\\x0000000000000000000000000000000000000000000000000000000000000000"}')).* FROM token_auth.token t WHERE id = 1;
+INSERT INTO token_auth.token SELECT (jsonb_populate_record(t,
+    '{"digest": "\\x0000000000000000000000000000000000000000000000000000000000000000"}')).*
+  FROM token_auth.token t WHERE id = 1;
 -- Metadata of more than 8192 bytes.
 UPDATE token_auth.token SET metadata = to_jsonb(repeat('x', 9000)) WHERE id = 1;
--- COPY, which would show its line.
+-- COPY, whose context would show the line.
 COPY token_auth.token (id, account_id, name, digest, hint, created_by) FROM STDIN;
 60	1	copied	\\xffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff	hint	me
 \.
 RESET client_min_messages;
 
--- Ids, and the account of a domain or a token, never change.
+-- Ids and the account of a domain or a token cannot be changed.
 SELECT statement, regress.outcome(statement) FROM unnest(ARRAY[
     'UPDATE token_auth.account SET id = 50 WHERE id = 1',
     'UPDATE token_auth.domain SET id = 50 WHERE id = 1',
@@ -45,8 +67,9 @@ SELECT statement, regress.outcome(statement) FROM unnest(ARRAY[
     'UPDATE token_auth.token SET account_id = 2, domain_id = 2 WHERE id = 1',
     'UPDATE token_auth.token_access SET id = 50 WHERE id = 1']) AS statement;
 
--- Of access.
-SELECT what, regress.outcome('INSERT INTO token_auth.token_access (account_id, token_id, domain_id, scopes) VALUES ' || row)
+-- Access.
+SELECT what, regress.outcome('INSERT INTO token_auth.token_access (account_id, token_id, domain_id, scopes) VALUES '
+                             || row)
   FROM (VALUES
     ('a domain of another account', $$(1, 1, 2, '{*}')$$),
     ('a token of another account',  $$(1, 2, 1, '{*}')$$),
@@ -61,7 +84,7 @@ SELECT what, regress.outcome('INSERT INTO token_auth.token_access (account_id, t
     ('too many scopes',             $$(2, 2, NULL, array_fill('a:b'::text, '{257}'))$$)
   ) AS v(what, row);
 
--- Of domains and accounts.
+-- Domains and accounts.
 SELECT what, regress.outcome(statement) FROM (VALUES
     ('a domain twice',          $$INSERT INTO token_auth.domain (account_id, name) VALUES (1, 'ACME.example')$$),
     ('a blank domain',          $$INSERT INTO token_auth.domain (account_id, name) VALUES (1, '')$$),
@@ -71,7 +94,7 @@ SELECT what, regress.outcome(statement) FROM (VALUES
     ('a blank administrator',   $$INSERT INTO token_auth.account_admin VALUES (1, '')$$)
   ) AS v(what, statement);
 
--- COPY lines that cannot even be split into columns: the error comes without the line.
+-- COPY lines that cannot be split into columns: the error does not show the line.
 COPY token_auth.token (id, account_id, name, digest, hint, created_by) FROM STDIN;
 60	1	copied	\\xffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff	hint	me	too	many
 \.
@@ -79,21 +102,22 @@ COPY token_auth.token (id, account_id, name, digest, hint, created_by) FROM STDI
 60	1	copied	\\xffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffzz	hint	me
 \.
 
--- Another table keeps its context, also where that has the word in its data.
+-- Errors on other tables keep their context, even if their data contain the name of the table.
 CREATE TABLE regress.tokens_of_others (n int, t text);
 COPY regress.tokens_of_others FROM STDIN;
 token	x
 \.
 DROP TABLE regress.tokens_of_others;
 
--- An error of the application's own trigger comes through a function whole; only a violated constraint loses its DETAIL.
+-- An error of the application's own trigger is passed on unchanged. Only a violated constraint loses its DETAIL.
 CREATE FUNCTION regress.object() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN RAISE EXCEPTION 'not on a Friday' USING ERRCODE = '55000', DETAIL = 'It is a custom here.', HINT = 'Come back on Monday.'; END $$;
+BEGIN RAISE EXCEPTION 'not on a Friday' USING ERRCODE = '55000', DETAIL = 'It is a custom here.',
+    HINT = 'Come back on Monday.'; END $$;
 CREATE TRIGGER object BEFORE UPDATE ON token_auth.token FOR EACH ROW EXECUTE FUNCTION regress.object();
 SELECT regress.outcome('SELECT token_auth.pause_token(1)');
 DROP TRIGGER object ON token_auth.token;
 
--- The trigger functions are for the tables of token_auth.
+-- The trigger functions can only be used on the tables of token_auth.
 CREATE TABLE regress.other AS SELECT 1 AS id;
 CREATE TRIGGER keep AFTER DELETE ON regress.other FOR EACH ROW EXECUTE FUNCTION token_auth.keep_last_token();
 SELECT regress.outcome('DELETE FROM regress.other');

@@ -1,4 +1,4 @@
--- Leaves the cluster as it was: roles belong to all its databases.
+-- Drops the roles, which belong to all databases of the cluster.
 SET client_min_messages = warning;
 DROP SCHEMA regress CASCADE;
 DROP OWNED BY regress_manager, regress_verifier, regress_nobody;

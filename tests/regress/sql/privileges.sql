@@ -1,33 +1,36 @@
--- Default deny: what a role was not granted it cannot do. Managers and verifiers see the tables only through what they were given.
+-- A role can do nothing that it was not granted. Managers and verifiers have no access to the tables themselves.
 CALL regress.begin();
 SELECT token_auth.create_account('Acme');
 SELECT domain_id, token_id, secret FROM token_auth.create_domain(1, 'acme.example') \gset
 
--- Nobody: no function but those about the own transaction, no table, view or sequence.
+-- A role without grants: the functions about its own transaction, and no table, view or sequence.
 SET ROLE regress_nobody;
 SELECT regress.outcome('SELECT token_auth.verify_token(''x'')');
 SELECT regress.outcome('SELECT token_auth.authenticate(''x'')');
 SELECT regress.outcome('SELECT * FROM token_auth.tokens');
 SELECT regress.outcome('SELECT token_auth.create_account(''x'')');
-SELECT oid::regprocedure FROM pg_proc WHERE pronamespace = 'token_auth'::regnamespace AND has_function_privilege(oid, 'EXECUTE') ORDER BY 1;
+SELECT oid::regprocedure FROM pg_proc WHERE pronamespace = 'token_auth'::regnamespace
+   AND has_function_privilege(oid, 'EXECUTE') ORDER BY 1;
 SELECT relname FROM pg_class WHERE relnamespace = 'token_auth'::regnamespace AND relkind IN ('r', 'v', 'S')
    AND (CASE WHEN relkind = 'S' THEN has_sequence_privilege(oid, 'USAGE, SELECT, UPDATE')
-             ELSE has_table_privilege(oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER') OR has_any_column_privilege(oid, 'SELECT') END);
+             ELSE has_table_privilege(oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')
+                 OR has_any_column_privilege(oid, 'SELECT') END);
 SELECT token_auth.current_token_id(), token_auth.current_account_id(), token_auth.deauthenticate();
 SELECT regress.outcome($$SET token_auth.identity = '1'$$);
 RESET ROLE;
 
--- A verifier: verify_token, and no more than everybody may.
+-- A verifier: verify_token, besides what every role has.
 SET ROLE regress_verifier;
 SELECT code FROM token_auth.verify_token(:'secret', 'email:send', 'acme.example');
-SELECT oid::regprocedure FROM pg_proc WHERE pronamespace = 'token_auth'::regnamespace AND has_function_privilege(oid, 'EXECUTE') ORDER BY 1;
+SELECT oid::regprocedure FROM pg_proc WHERE pronamespace = 'token_auth'::regnamespace
+   AND has_function_privilege(oid, 'EXECUTE') ORDER BY 1;
 SELECT regress.outcome('SELECT token_auth.verify_token_digest(''\x00'')');
 SELECT regress.outcome('SELECT * FROM token_auth.token');
 SELECT regress.outcome('SELECT * FROM token_auth.tokens');
 SELECT regress.outcome('SELECT token_auth.pause_token(1)');
 RESET ROLE;
 
--- A manager: functions and lists, but no DML and no digest.
+-- A manager: functions and lists, but neither DML nor digests.
 SET ROLE regress_manager;
 SELECT statement, regress.outcome(statement) FROM unnest(ARRAY[
     'SELECT * FROM token_auth.token',
@@ -50,7 +53,7 @@ SELECT token_auth.rename_token(1, 'managed');
 SELECT name, access FROM token_auth.tokens;
 RESET ROLE;
 
--- The functions are not led astray by objects of the same names that the caller puts in their way.
+-- The functions do not use objects of the same names that a caller has created.
 CREATE SCHEMA regress_trap AUTHORIZATION regress_manager;
 SET ROLE regress_manager;
 SET search_path = regress_trap, pg_catalog;
@@ -70,7 +73,7 @@ RESET search_path;
 SET client_min_messages = warning;
 DROP SCHEMA regress_trap CASCADE;
 
--- Who may write to all data may write to these tables: the functions of their CHECK constraints are his as well.
+-- pg_write_all_data may write to these tables, so it may execute the functions of their CHECK constraints.
 CREATE ROLE regress_writer;
 GRANT pg_write_all_data, pg_read_all_data TO regress_writer;
 SET ROLE regress_writer;
@@ -82,7 +85,7 @@ INSERT INTO token_auth.token (id, account_id, domain_id, name, digest, hint, cre
 VALUES (77, 77, 77, 'written', sha256('written'), 'tok_writ...tten', 'regress');
 INSERT INTO token_auth.token_access (account_id, token_id, scopes) VALUES (77, 77, '{email:read}');
 UPDATE token_auth.token SET name = 'written again' WHERE id = 77;
--- The guard of the last token reads what it needs, whoever deletes.
+-- The guard of the last token can read the tables, whoever deletes.
 SELECT regress.outcome('DELETE FROM token_auth.token WHERE id = 77');
 DELETE FROM token_auth.account WHERE id = 77;
 DELETE FROM token_auth.profile WHERE name = 'written';

@@ -1,4 +1,4 @@
--- The roles that README describes, and what the other files use to see an error whole.
+-- The roles that docs/privileges.md describes, and a function that shows an error completely.
 SET client_min_messages = warning;
 DROP ROLE IF EXISTS regress_manager, regress_verifier, regress_nobody;
 RESET client_min_messages;
@@ -22,7 +22,7 @@ GRANT SELECT ON token_auth.tokens, token_auth.account, token_auth.domain, token_
 CREATE SCHEMA regress;
 GRANT USAGE ON SCHEMA regress TO PUBLIC;
 
--- What a statement ends in: "ok", or the SQLSTATE, the message and the hint.
+-- Returns "ok", or the SQLSTATE, the message and the hint of a statement.
 CREATE FUNCTION regress.outcome(statement text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     state text; message text; detail text; hint text;
@@ -30,14 +30,15 @@ BEGIN
     EXECUTE statement;
     RETURN 'ok';
 EXCEPTION WHEN OTHERS THEN
-    GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
-    -- A failing row has times in it.
+    GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL,
+        hint = PG_EXCEPTION_HINT;
+    -- A failing row contains times.
     IF detail LIKE 'Failing row%' THEN detail := ''; END IF;
     RETURN concat_ws(E'\n', state || ' ' || message, 'DETAIL: ' || nullif(detail, ''), 'HINT: ' || nullif(hint, ''));
 END
 $$;
 
--- Begins a file with empty tables and ids that count from 1.
+-- Begins a file with empty tables and with ids from 1.
 CREATE PROCEDURE regress.begin() LANGUAGE plpgsql AS $$
 BEGIN
     SET LOCAL client_min_messages = warning;

@@ -1,28 +1,37 @@
--- What a transaction may do that acts as a token: the functions that policies ask, and policies.
+-- A transaction with a session token: the functions for policies, and policies.
 CALL regress.begin();
 SELECT token_auth.create_account('Acme');
 SELECT token_auth.create_account('Globex');
-SELECT count(*) FROM unnest('{Mail.example,shop.example,news.example}'::text[]) AS name, token_auth.create_domain(1, name);
+SELECT count(*) FROM unnest('{Mail.example,shop.example,news.example}'::text[]) AS name,
+       token_auth.create_domain(1, name);
 SELECT domain_id FROM token_auth.create_domain(2, 'globex.example');
-SELECT token_id AS mail, secret AS mail_secret FROM token_auth.create_token(1, 'mail', '{email:send,email.templates:read}', 'mail.example') \gset
+SELECT token_id AS mail, secret AS mail_secret
+  FROM token_auth.create_token(1, 'mail', '{email:send,email.templates:read}', 'mail.example') \gset
 SELECT token_auth.grant_access(:mail, '{email:full}', 'shop.example');
-SELECT token_id AS every, secret AS every_secret FROM token_auth.create_token(1, 'every', '{email:read}', all_domains => true) \gset
-SELECT token_id AS nothing, secret AS nothing_secret FROM token_auth.create_token(1, 'nothing', '{email:read}', 'mail.example') \gset
+SELECT token_id AS every, secret AS every_secret
+  FROM token_auth.create_token(1, 'every', '{email:read}', all_domains => true) \gset
+SELECT token_id AS nothing, secret AS nothing_secret
+  FROM token_auth.create_token(1, 'nothing', '{email:read}', 'mail.example') \gset
 SELECT token_auth.revoke_access(:nothing, 'mail.example');
 GRANT EXECUTE ON FUNCTION token_auth.authenticate TO regress_nobody;
 
 CREATE FUNCTION regress.answers(OUT question text, OUT allowed bool) RETURNS SETOF record LANGUAGE sql AS $$
     SELECT concat_ws(' on ', coalesce(scope, 'NULL'), domain), token_auth.allows(scope, domain)
-      FROM (VALUES ('email:send', 'mail.example'), ('email:send', 'MAIL.example'), ('email:send', 'shop.example'), ('email:read', 'mail.example'),
-                   ('email:read', 'shop.example'), ('email:full', 'shop.example'), ('email:full', 'mail.example'), ('email:read', 'news.example'),
-                   ('email:read', 'unknown.example'), ('email:read', 'globex.example'), ('email:read', ''), ('email:read', NULL), ('sms:read', 'mail.example'),
-                   (NULL, 'mail.example'), ('*', 'shop.example'), ('email:*', 'shop.example'), ('no scope', 'shop.example'), ('', 'shop.example')) AS v (scope, domain)
+      FROM (VALUES ('email:send', 'mail.example'), ('email:send', 'MAIL.example'), ('email:send', 'shop.example'),
+            ('email:read', 'mail.example'),
+                   ('email:read', 'shop.example'), ('email:full', 'shop.example'), ('email:full', 'mail.example'),
+                   ('email:read', 'news.example'),
+                   ('email:read', 'unknown.example'), ('email:read', 'globex.example'), ('email:read', ''),
+                   ('email:read', NULL), ('sms:read', 'mail.example'),
+                   (NULL, 'mail.example'), ('*', 'shop.example'), ('email:*', 'shop.example'),
+                   ('no scope', 'shop.example'), ('', 'shop.example')) AS v (scope, domain)
 $$;
 SET ROLE regress_nobody;
 
--- Nobody: nothing, and never NULL where the answer is no id.
+-- Without a session token: no access, and NULL only for ids.
 SELECT * FROM regress.answers() WHERE allowed IS DISTINCT FROM false;
-SELECT token_auth.current_token_id(), token_auth.current_account_id(), token_auth.allowed_domains('email:read'), token_auth.allowed_domain_ids('email:read');
+SELECT token_auth.current_token_id(), token_auth.current_account_id(), token_auth.allowed_domains('email:read'),
+       token_auth.allowed_domain_ids('email:read');
 
 -- A token with access to two domains.
 BEGIN;
@@ -34,17 +43,18 @@ SELECT scope, token_auth.allowed_domains(scope), token_auth.allowed_domain_ids(s
 COMMIT;
 SELECT token_auth.current_token_id(), token_auth.allows('email:send', 'mail.example');
 
--- One with access to every domain, and one with none.
+-- A token with access to all domains, and one without access.
 BEGIN;
 SELECT code FROM token_auth.authenticate(:'every_secret');
 SELECT question FROM regress.answers() WHERE allowed;
 SELECT token_auth.allowed_domains('email:read'), token_auth.allowed_domain_ids('email:read');
 SELECT code FROM token_auth.authenticate(:'nothing_secret');
 SELECT question FROM regress.answers() WHERE allowed;
-SELECT token_auth.current_token_id() = :nothing AS token, token_auth.allowed_domains('email:read'), token_auth.allowed_domain_ids('email:read');
+SELECT token_auth.current_token_id() = :nothing AS token, token_auth.allowed_domains('email:read'),
+       token_auth.allowed_domain_ids('email:read');
 COMMIT;
 
--- What the transaction itself changes counts from its next statement on, and back again when it is undone.
+-- A change by the transaction itself is effective from its next statement on, and not after it was rolled back.
 RESET ROLE;
 BEGIN;
 SELECT code FROM token_auth.authenticate(:'mail_secret');
@@ -60,52 +70,57 @@ SELECT token_auth.allows('email:send', 'unknown.example'), token_auth.allowed_do
 UPDATE token_auth.token SET paused_at = now() WHERE id = :mail;
 SELECT token_auth.current_token_id(), token_auth.allowed_domains('email:send');
 ROLLBACK TO SAVEPOINT before;
-SELECT token_auth.current_token_id() = :mail AS token, token_auth.allows('email:send', 'mail.example'), token_auth.allowed_domains('email:send');
+SELECT token_auth.current_token_id() = :mail AS token, token_auth.allows('email:send', 'mail.example'),
+       token_auth.allowed_domains('email:send');
 UPDATE token_auth.account SET paused_at = now() WHERE id = 1;
 SELECT token_auth.current_account_id(), token_auth.allowed_domain_ids('email:send');
 ROLLBACK;
 
--- What is asked in the midst of a statement that fails is not remembered: its changes never came to be.
+-- A result from within a statement that fails is not cached, because its changes are rolled back.
 CREATE FUNCTION regress.ask_and_fail() RETURNS int LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION 'it said %', token_auth.allows('sms:send', 'mail.example');
 END $$;
 BEGIN;
 SELECT code FROM token_auth.authenticate(:'mail_secret');
-SELECT regress.outcome('UPDATE token_auth.token_access SET scopes = ''{*}'' WHERE domain_id = 1 AND token_id = ' || :mail || ' RETURNING regress.ask_and_fail()');
+SELECT regress.outcome('UPDATE token_auth.token_access SET scopes = ''{*}'' WHERE domain_id = 1 AND token_id = '
+                       || :mail || ' RETURNING regress.ask_and_fail()');
 SELECT token_auth.allows('sms:send', 'mail.example');
 ROLLBACK;
 BEGIN;
 SELECT code FROM token_auth.authenticate(:'mail_secret');
-UPDATE token_auth.token_access SET scopes = '{*}' WHERE domain_id = 1 AND token_id = :mail RETURNING regress.ask_and_fail();
+UPDATE token_auth.token_access SET scopes = '{*}' WHERE domain_id = 1 AND token_id = :mail
+RETURNING regress.ask_and_fail();
 ROLLBACK;
 BEGIN;
 SELECT code FROM token_auth.authenticate(:'mail_secret');
 SELECT token_auth.allows('sms:send', 'mail.example'), token_auth.allowed_domains('sms:send');
 COMMIT;
 
--- Another token that comes to have the same id is somebody else.
+-- Another token with the same id does not inherit the identity.
 BEGIN;
 SELECT code FROM token_auth.authenticate(:'nothing_secret');
 SELECT token_auth.current_token_id() = :nothing AS token;
 UPDATE token_auth.token SET digest = sha256('another secret') WHERE id = :nothing;
 SELECT token_auth.current_token_id() AS token, token_auth.current_account_id() AS account;
-SELECT regress.outcome($$SELECT token_auth.create_token(1, 'x', '{*}', all_domains => true)$$) LIKE '42501 token % is no longer valid%' AS refused;
+SELECT regress.outcome($$SELECT token_auth.create_token(1, 'x', '{*}', all_domains => true)$$)
+    LIKE '42501 token % is no longer valid%' AS refused;
 ROLLBACK;
 
--- A profile that wants domains verified.
+-- A profile with needs_verified_domain.
 UPDATE token_auth.domain SET verified_at = now() WHERE id = 2;
 INSERT INTO token_auth.profile (name, needs_verified_domain) VALUES ('careful', true);
 SELECT token_auth.set_account_profile(1, 'careful');
 BEGIN;
 SELECT code FROM token_auth.authenticate(:'mail_secret');
-SELECT token_auth.allows('email:send', 'mail.example') AS mail, token_auth.allows('email:send', 'shop.example') AS shop, token_auth.allowed_domains('email:send');
+SELECT token_auth.allows('email:send', 'mail.example') AS mail, token_auth.allows('email:send', 'shop.example') AS shop,
+       token_auth.allowed_domains('email:send');
 SELECT code FROM token_auth.authenticate(:'every_secret');
 SELECT token_auth.allows('email:read') AS account_wide, token_auth.allowed_domains('email:read');
 COMMIT;
 SELECT token_auth.set_account_profile(1, 'default');
 
--- Time decides at the call: it goes on while the transaction lasts.
+-- The time of the call decides, not that of the transaction.
 SELECT token_auth.set_token_expiry(:mail, clock_timestamp() + interval '300 milliseconds');
 BEGIN;
 SELECT code FROM token_auth.authenticate(:'mail_secret');
@@ -114,14 +129,22 @@ SELECT pg_sleep(0.4);
 SELECT token_auth.allows('email:send', 'mail.example'), token_auth.current_token_id();
 COMMIT;
 
--- Policies: who acts as a token reads and writes what it may, and who acts as none nothing.
-CREATE TABLE regress.message (id bigint GENERATED ALWAYS AS IDENTITY, account_id bigint DEFAULT token_auth.current_account_id(), domain text, body text);
-INSERT INTO regress.message (account_id, domain, body) VALUES (1, 'mail.example', 'one'), (1, 'shop.example', 'two'), (2, 'globex.example', 'three'), (1, 'news.example', 'four');
+-- Policies: a session token reads and writes what its scopes allow. Without one, no row is visible.
+CREATE TABLE regress.message (id bigint GENERATED ALWAYS AS IDENTITY,
+                              account_id bigint DEFAULT token_auth.current_account_id(), domain text, body text);
+INSERT INTO regress.message (account_id, domain, body)
+    VALUES (1, 'mail.example', 'one'), (1, 'shop.example', 'two'), (2, 'globex.example', 'three'),
+        (1, 'news.example', 'four');
 CREATE INDEX ON regress.message (domain);
 ALTER TABLE regress.message ENABLE ROW LEVEL SECURITY;
-CREATE POLICY read   ON regress.message FOR SELECT USING (account_id = (SELECT token_auth.current_account_id()) AND domain = ANY (token_auth.allowed_domains('email:read')));
-CREATE POLICY write  ON regress.message FOR INSERT WITH CHECK (account_id = token_auth.current_account_id() AND token_auth.allows('email:send', domain));
-CREATE POLICY change ON regress.message FOR UPDATE USING (account_id = (SELECT token_auth.current_account_id()) AND domain = ANY (token_auth.allowed_domains('email:write')));
+CREATE POLICY read   ON regress.message FOR SELECT
+    USING (account_id = (SELECT token_auth.current_account_id())
+           AND domain = ANY (token_auth.allowed_domains('email:read')));
+CREATE POLICY write  ON regress.message FOR INSERT
+    WITH CHECK (account_id = token_auth.current_account_id() AND token_auth.allows('email:send', domain));
+CREATE POLICY change ON regress.message FOR UPDATE
+    USING (account_id = (SELECT token_auth.current_account_id())
+           AND domain = ANY (token_auth.allowed_domains('email:write')));
 GRANT SELECT, INSERT, UPDATE ON regress.message TO regress_nobody;
 SELECT secret AS shop_secret FROM token_auth.create_token(1, 'shop', '{email:full}', 'shop.example') \gset
 SET ROLE regress_nobody;
@@ -141,7 +164,7 @@ UPDATE regress.message SET body = 'x' RETURNING body;
 COMMIT;
 SELECT count(*) FROM regress.message;
 
--- A cursor keeps what its query asked once, when the scan began; what is asked for each row is asked at FETCH.
+-- A cursor keeps a value that was computed when its scan began. A condition for each row is computed at FETCH.
 SET enable_seqscan = off;
 BEGIN;
 SELECT code FROM token_auth.authenticate(:'every_secret');
@@ -156,7 +179,7 @@ SELECT count(*) FROM regress.message;
 COMMIT;
 RESET enable_seqscan;
 
--- What is asked once is asked once, and an index can be used for it.
+-- A scalar subquery is computed once, and can use an index.
 SET enable_seqscan = off;
 EXPLAIN (COSTS OFF) SELECT * FROM regress.message;
 RESET enable_seqscan;

@@ -6,18 +6,18 @@ SELECT token_auth.create_account('Globex');
 SELECT domain_id FROM token_auth.create_domain(1, 'acme.example');
 SELECT domain_id FROM token_auth.create_domain(2, 'globex.example');
 
--- A token says what it is; its secret has the documented form, and the hint is made from it.
+-- The columns of a token. Its secret has the documented form, and the hint is derived from it.
 SELECT token_id, name, expires_at, secret ~ '^tok_[0-9A-Za-z]{49}$' AS form,
        hint = left(secret, 8) || '...' || right(secret, 4) AS hint
   FROM token_auth.create_token(1, 'CI', '{email:send,email.templates:read}', 'ACME.example');
--- The database keeps a digest of it.
+-- The database stores the digest of the secret.
 RESET ROLE;
 SELECT secret FROM token_auth.create_token(1, 'kept', '{email:send}', 'acme.example') \gset
 SELECT digest = sha256(:'secret'::bytea) AS digest, sealed, position(:'secret' in t::text) AS secret_at
   FROM token_auth.token t WHERE name = 'kept';
 SET ROLE regress_manager;
 
--- Where it may act: on its home, everywhere with a home, everywhere without one.
+-- Access to its home, to all domains with a home, and to all domains without one.
 SELECT token_id FROM token_auth.create_token(1, 'home only', '{a:read}', 'acme.example');
 SELECT token_id FROM token_auth.create_token(1, 'home and everywhere', '{a:read}', 'acme.example', all_domains => true);
 SELECT token_id FROM token_auth.create_token(1, 'everywhere', '{a:read}', all_domains => true);
@@ -27,15 +27,17 @@ SELECT regress.outcome($$SELECT token_auth.create_token(1, 'nowhere', '{a:read}'
 SELECT regress.outcome($$SELECT token_auth.create_token(1, 'foreign', '{a:read}', 'globex.example')$$);
 SELECT regress.outcome($$SELECT token_auth.create_token(99, 'x', '{a:read}', all_domains => true)$$);
 
--- Scopes are kept as given, each once.
+-- Scopes are stored in the given order, each once.
 SELECT token_id FROM token_auth.create_token(1, 'scopes', '{b:*,a:full,b:*,*:read,*}', all_domains => true) \gset
 SELECT scopes FROM token_auth.token_access WHERE token_id = :token_id;
 
--- Expiry: a time to come; NULL and infinity are never.
-SELECT expires_at FROM token_auth.create_token(1, 'dated', '{*}', all_domains => true, expires_at => '2999-01-01 00:00Z');
+-- The expiry is in the future. NULL and infinity mean never.
+SELECT expires_at FROM token_auth.create_token(1, 'dated', '{*}', all_domains => true,
+                                               expires_at => '2999-01-01 00:00Z');
 SELECT expires_at FROM token_auth.create_token(1, 'for ever', '{*}', all_domains => true, expires_at => 'infinity');
 SELECT regress.outcome($$SELECT token_auth.create_token(1, 'late', '{*}', all_domains => true, expires_at => now())$$);
-SELECT regress.outcome($$SELECT token_auth.create_token(1, 'late', '{*}', all_domains => true, expires_at => '-infinity')$$);
+SELECT regress.outcome($$SELECT token_auth.create_token(1, 'late', '{*}', all_domains => true,
+                                                      expires_at => '-infinity')$$);
 SELECT token_auth.set_token_expiry(3, '2998-01-01 00:00Z');
 SELECT expires_at FROM token_auth.tokens WHERE id = 3;
 SELECT token_auth.set_token_expiry(3, NULL);
@@ -43,15 +45,16 @@ SELECT expires_at FROM token_auth.tokens WHERE id = 3;
 SELECT token_auth.set_token_expiry(3, '2998-01-01 00:00Z'), token_auth.set_token_expiry(3, 'infinity');
 SELECT expires_at FROM token_auth.tokens WHERE id = 3;
 
--- Names are not unique, and a rename changes the name only.
+-- Names are not unique, and a rename changes only the name.
 SELECT token_id FROM token_auth.create_token(1, 'CI', '{a:read}', all_domains => true) \gset
 SELECT to_jsonb(t) - 'name' AS before FROM token_auth.tokens t WHERE id = :token_id \gset
 SELECT token_auth.rename_token(:token_id, 'CI 2');
 SELECT name, to_jsonb(t) - 'name' = :'before' AS "the rest is the same" FROM token_auth.tokens t WHERE id = :token_id;
 
--- Metadata comes back with every digit, from verification too.
+-- Metadata is returned unchanged, also by verification.
 SELECT token_auth.set_token_metadata(:token_id, '{"big": 123456789012345678901234567890.10, "list": [1, null]}');
-SELECT secret FROM token_auth.create_token(1, 'meta', '{*}', all_domains => true, metadata => '{"n": 1e-300, "u": "\u00fc"}') \gset
+SELECT secret FROM token_auth.create_token(1, 'meta', '{*}', all_domains => true,
+                                           metadata => '{"n": 1e-300, "u": "\u00fc"}') \gset
 RESET ROLE;
 SELECT metadata FROM token_auth.token WHERE id = :token_id;
 SELECT metadata FROM token_auth.verify_token(:'secret');
@@ -73,7 +76,7 @@ SELECT regress.outcome(format($$SELECT token_auth.delete_token(%s, 'CI')$$, :tok
 SELECT token_auth.delete_token(:token_id, 'CI 2');
 SELECT regress.outcome(format('SELECT token_auth.delete_token(%s)', :token_id));
 
--- An id of another account is unknown to every function that takes one.
+-- An id of another account is unknown to every function with such an argument.
 SELECT call, regress.outcome('SELECT token_auth.' || call)
   FROM unnest(ARRAY[
        'pause_token(1, account_id => 2)', 'resume_token(1, account_id => 2)', 'rename_token(1, ''x'', account_id => 2)',
