@@ -130,8 +130,8 @@ fn maintenance_of_the_tables_confuses_no_session() {
             scene.assert_session_follows(&mut work, take, give);
             assert!(is_answered_from_cache(&mut work), "{round:?}: {table}");
         }
-        let verdict = "SELECT code FROM token_auth.verify_token($1, 'email:send', 'mail.example')";
-        assert_eq!(work.get::<String>(verdict, &[&scene.token.secret]), "ok", "{round:?}");
+        let code_query = "SELECT code FROM token_auth.verify_token($1, 'email:send', 'mail.example')";
+        assert_eq!(work.get::<String>(code_query, &[&scene.token.secret]), "ok", "{round:?}");
     }
 }
 

@@ -110,7 +110,7 @@ fn digests_with_the_same_hash_code_are_distinguished() {
         &[],
     );
     assert!(pairs.len() >= 5, "{} collisions", pairs.len());
-    let verdict = "SELECT v.code || coalesce(' ' || v.name, '') FROM token_auth.verify_token_digest($1) v";
+    let code_query = "SELECT v.code || coalesce(' ' || v.name, '') FROM token_auth.verify_token_digest($1) v";
     for pair in pairs {
         let (one, other): (Vec<u8>, Vec<u8>) = (pair.get(0), pair.get(1));
         assert_ne!(one, other);
@@ -123,17 +123,17 @@ fn digests_with_the_same_hash_code_are_distinguished() {
         };
         let (account, db) = (scene.account, &mut scene.superuser);
         made(db, "one", &one, account);
-        assert_eq!(db.get::<String>(verdict, &[&one]), "ok one");
-        assert_eq!(db.get::<String>(verdict, &[&other]), "not_found", "its code is known, itself not");
+        assert_eq!(db.get::<String>(code_query, &[&one]), "ok one");
+        assert_eq!(db.get::<String>(code_query, &[&other]), "not_found", "its code is known, itself not");
         made(db, "other", &other, account);
-        assert_eq!(db.get::<String>(verdict, &[&one]), "ok one");
-        assert_eq!(db.get::<String>(verdict, &[&other]), "ok other");
+        assert_eq!(db.get::<String>(code_query, &[&one]), "ok one");
+        assert_eq!(db.get::<String>(code_query, &[&other]), "ok other");
         db.run("UPDATE token_auth.token SET paused_at = now() WHERE name = 'one'", &[]);
-        assert!(db.get::<String>(verdict, &[&one]).starts_with("paused"));
-        assert_eq!(db.get::<String>(verdict, &[&other]), "ok other");
+        assert!(db.get::<String>(code_query, &[&one]).starts_with("paused"));
+        assert_eq!(db.get::<String>(code_query, &[&other]), "ok other");
         db.run("DELETE FROM token_auth.token WHERE name = 'one'", &[]);
-        assert_eq!(db.get::<String>(verdict, &[&one]), "not_found");
-        assert_eq!(db.get::<String>(verdict, &[&other]), "ok other");
+        assert_eq!(db.get::<String>(code_query, &[&one]), "not_found");
+        assert_eq!(db.get::<String>(code_query, &[&other]), "ok other");
         assert_eq!(
             db.refused(
                 "INSERT INTO token_auth.token (account_id, name, digest, hint, created_by)

@@ -85,7 +85,7 @@ fn a_domain_that_the_transaction_created_is_looked_up_once() {
     for _ in 0..3 {
         assert!(all.iter().all(|name| allows(&mut work, name)));
     }
-    assert_eq!(scans(&mut work), before, "they are remembered");
+    assert_eq!(scans(&mut work), before, "they are cached");
     work.run("ROLLBACK", &[]);
     let mut work = acting_everywhere(&mut scene);
     assert!(may_send_from(&mut work, "mail.example") && !may_send_from(&mut work, "one.example"));
