@@ -4,7 +4,7 @@ export PG_CONFIG SUITE TESTS
 help:
 	@echo 'make demo          install what is missing, build, and see token_auth at work on a scratch cluster'
 	@echo 'make demo-stop     stop that cluster and remove it'
-	@echo 'make test          run all tests; SUITE="core regress isolation cluster assertions" and TESTS="name ..." choose'
+	@echo 'make test          run all tests; SUITE="core regress isolation cluster assertions clients" and TESTS="name ..." choose'
 	@echo 'make lint          check formatting, run the lints'
 	@echo 'make bench         measure verifications and more on a scratch cluster, write docs/benchmarks.md (over an hour)'
 	@echo 'make setup         only install what the build needs (PostgreSQL, clang, cargo-pgrx)'

@@ -92,6 +92,18 @@ COMMIT;
 
 SELECT count(*), token_auth.current_token_id() FROM app.message;
 
+-- A view runs as its owner, to whom no policy applies, unless it is a security invoker.
+RESET ROLE;
+CREATE VIEW app.every_message AS SELECT domain, subject FROM app.message;
+CREATE VIEW app.own_message WITH (security_invoker = true) AS SELECT domain, subject FROM app.message;
+GRANT SELECT ON app.every_message, app.own_message TO backend;
+SET ROLE backend;
+
+BEGIN;
+SELECT code FROM token_auth.authenticate(:'globex_secret');
+SELECT (SELECT count(*) FROM app.every_message) AS every_message, (SELECT count(*) FROM app.own_message) AS own_message;
+COMMIT;
+
 -- More messages, so that the planner uses the index.
 RESET ROLE;
 ALTER TABLE app.message DISABLE TRIGGER stamp_message;

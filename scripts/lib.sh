@@ -73,6 +73,9 @@ as_root() {
     fi
 }
 
+# Waits for another run of apt, such as that of the system.
+apt_get() { as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 "$@"; }
+
 # PostgreSQL refuses to run as root. The working directory is changed first: the server's user may not be able to enter it.
 as_server_user() {
     if ((EUID == 0)); then

@@ -101,8 +101,6 @@ read_package_lists() {
     lists_are_read=yes
 }
 
-apt_get() { as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 "$@"; }
-
 install_cargo_pgrx() {
     step "Building cargo-pgrx $pgrx_version into $pgrx_cache (about 5 minutes, once)" "$logs/cargo-pgrx.log" \
         cargo install cargo-pgrx --version "$pgrx_version" --locked --root "$pgrx_cache"

@@ -30,7 +30,7 @@ main() {
 }
 
 choose_suites() {
-    local all="core regress isolation cluster assertions" name
+    local all="core regress isolation cluster assertions clients" name
     [[ $mode != installcheck ]] || all="regress isolation"
     read -ra suites <<<"${SUITE:-${TESTS:+regress}}"
     ((${#suites[@]})) || read -ra suites <<<"$all"
@@ -72,7 +72,7 @@ run_suite() {
 # Prints how many passed and how many failed. PostgreSQL 15 prints "test name ... ok", 16 and later TAP.
 count() {
     case $1 in
-        core | cluster | assertions)
+        core | cluster | assertions | clients)
             awk '/^test result:/ { for (i = 2; i <= NF; i++) { if ($i ~ /^passed/) p += $(i - 1); if ($i ~ /^failed/) f += $(i - 1) } }
                  END { print p + 0, f + 0 }' "$2"
             ;;
@@ -109,6 +109,13 @@ suite_assertions() {
         grep -q "^$module::" <<<"$listed" || fail "the suite assertions has no test in $module"
     done
     cargo "$@" --no-fail-fast -- "${modules[@]/%/::}"
+}
+
+# The examples of docs/clients.md.
+suite_clients() {
+    need_cargo
+    "$root/scripts/client_tools.sh" || return
+    cargo test --locked -p token_auth_cluster_tests --features clients --test clients --no-fail-fast
 }
 
 suite_regress() { on_server regress sql pg_regress; }

@@ -15,9 +15,10 @@ REVOKE ALL ON ALL FUNCTIONS IN SCHEMA token_auth FROM PUBLIC;
 REVOKE ALL ON ALL TABLES    IN SCHEMA token_auth FROM PUBLIC;
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA token_auth FROM PUBLIC;
 
--- Every role may ask about its own transaction: policies do.
+-- Every role may ask about its own transaction: policies do. A default is executed by the caller of its function.
 GRANT USAGE ON SCHEMA token_auth TO PUBLIC, token_auth_owner;
 GRANT EXECUTE ON FUNCTION
+    token_auth.any_account,
     token_auth.deauthenticate,
     token_auth.current_token_id,
     token_auth.current_account_id,

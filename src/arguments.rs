@@ -3,6 +3,7 @@
 //! No function is STRICT: a NULL where a value is needed is an error, not a call without effect. Text arrives as bytes,
 //! because in a database with the encoding SQL_ASCII it may be anything.
 
+use pgrx::pg_extern;
 use token_auth_core::name;
 use token_auth_core::scope::{self, Scope};
 
@@ -10,6 +11,45 @@ use crate::error::{ArgumentError, Error, excerpt};
 
 /// A text argument.
 pub type TextArg<'a> = Option<&'a [u8]>;
+
+/// The accounts whose objects a call may know: the argument `account_id` of the functions that take an id.
+#[derive(Clone, Copy)]
+pub enum Tenant {
+    Any,
+    Account(i64),
+}
+
+/// The number that means any account. It is arbitrary and negative, and no bug produces it: it is neither 0 nor -1 nor the
+/// least `bigint`, which missing values become in several languages.
+const ANY_ACCOUNT: i64 = -7_283_946_150_283_746_511;
+
+#[pg_extern(sql = false)]
+fn any_account() -> i64 {
+    ANY_ACCOUNT
+}
+
+impl Tenant {
+    /// Reads the argument. NULL is an error: it is what a variable without a value becomes, and must not mean any account.
+    pub fn from_argument(account_id: Option<i64>) -> Result<Self, Error> {
+        match account_id {
+            None => Err(ArgumentError::NullWidens {
+                what: "account_id",
+                instead: "Pass the id of the account, or leave account_id out for any account.",
+            }
+            .into()),
+            Some(ANY_ACCOUNT) => Ok(Self::Any),
+            Some(id) => Ok(Self::Account(id)),
+        }
+    }
+
+    /// Returns true if the call may know the objects of this account.
+    pub fn includes(self, account_id: i64) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Account(id) => id == account_id,
+        }
+    }
+}
 
 /// Returns an error if an argument is NULL.
 pub fn required<T>(argument: Option<T>, what: &'static str) -> Result<T, Error> {

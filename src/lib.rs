@@ -26,10 +26,11 @@ pgrx::pg_module_magic!(name, version);
 pub extern "C-unwind" fn _PG_init() {
     pg::raise::hide_backtraces();
     guc::define();
-    session::identity::define();
+    session::define_identity();
     pg::guc::reserve_prefix(c"token_auth");
     pg::log_hook::install();
     pg::inval::register_callbacks();
+    pg::sticky_flag::register_callbacks();
     if pg::extension::is_preloading() && !pg::extension::is_binary_upgrade() {
         worker::register();
     }

@@ -17,10 +17,11 @@ use token_auth_core::scope::access::Access;
 use token_auth_core::scope::{Scope, coverage};
 
 use crate::arguments::check_name;
-use crate::error::{ArgumentError, Error, MissingRight, NotFound, PermissionError};
+use crate::error::{AccountName, ArgumentError, Error, MissingRight, NotFound, PermissionError, ProfileName};
 use crate::guc;
 use crate::model::account::{Account, Administration};
 use crate::model::{access, domain};
+use crate::pg::datum::Timestamp;
 use crate::pg::{clock, extension, xact};
 use crate::session;
 use crate::verify::state::TokenState;
@@ -78,6 +79,33 @@ impl Caller {
         SessionTokenRights(token).check_covers(access, MissingRight::GrantedAccess)
     }
 
+    /// Returns an error if the caller may not give a token this expiry, where `None` is never: a token can give no longer life
+    /// than its own.
+    pub fn check_lifetime(&self, expires_at: Option<Timestamp>) -> Result<(), Error> {
+        let (Some(token), Some(own)) = (&self.0, self.own_expiry()) else { return Ok(()) };
+        if expires_at.is_some_and(|expiry| expiry <= own) {
+            return Ok(());
+        }
+        SessionTokenRights(token).lacks(MissingRight::Lifetime(clock::to_utc_text(own)))
+    }
+
+    /// Returns an expiry that was not asked for, or the end of the caller's own life if that is earlier.
+    pub fn limit_lifetime(&self, expires_at: Option<Timestamp>) -> Option<Timestamp> {
+        [expires_at, self.own_expiry()].into_iter().flatten().min()
+    }
+
+    fn own_expiry(&self) -> Option<Timestamp> {
+        self.0.as_ref()?.rights.expires_at.map(Timestamp)
+    }
+
+    /// Returns an error if the caller is this token itself. `action` completes "may not ...".
+    pub fn check_is_not(&self, token_id: i64, action: &'static str) -> Result<(), Error> {
+        match &self.0 {
+            Some(token) if token.id == token_id => Err(PermissionError::NotForTokens { token_id, action }.into()),
+            _ => Ok(()),
+        }
+    }
+
     /// Returns an error if the caller may not know whether a domain exists: a token needs some access to it.
     pub fn check_knows_domain(&self, domain_id: Option<i64>) -> Result<(), Error> {
         let Some(token) = &self.0 else { return Ok(()) };
@@ -90,10 +118,10 @@ impl Caller {
     }
 }
 
-/// Returns an error if the transaction is authenticated as a token: the call is about more than one account, or about one
-/// that does not exist yet. `action` completes "may not ...".
+/// Returns an error if the transaction is authenticated as a token, or is refused: the call is about more than one account,
+/// or about one that does not exist yet. `action` completes "may not ...".
 pub fn check_not_token(action: &'static str) -> Result<(), Error> {
-    match session::identity::current_identity() {
+    match session::current_identity()? {
         Some(identity) => Err(PermissionError::NotForTokens { token_id: identity.token_id, action }.into()),
         None => Ok(()),
     }
@@ -101,7 +129,7 @@ pub fn check_not_token(action: &'static str) -> Result<(), Error> {
 
 /// Returns the creator for `created_by`: the session token, or the actor.
 pub fn creator() -> Result<String, Error> {
-    match session::identity::current_identity() {
+    match session::current_identity()? {
         Some(identity) => Ok(format!("token {}", identity.token_id)),
         None => actor(),
     }
@@ -126,8 +154,8 @@ fn check_actor(account: &Account, action: Action) -> Result<(), Error> {
     }
     Err(PermissionError::NotAdministrator {
         actor: actor()?,
-        account: account.name.clone(),
-        profile: account.profile.name.clone(),
+        account: AccountName { id: account.id, name: account.name.clone() },
+        profile: ProfileName(account.profile.name.clone()),
         has_administrator: administration.has_administrator,
     }
     .into())

@@ -50,3 +50,16 @@ scope: the scope to ask for, such as email:send; email:full asks whether all of 
 domain: the name of the domain; NULL asks for an account-wide operation or, with a NULL scope, for none.
 Result: always one row. Its code is the first of these that applies: malformed, not_found, paused, expired, domain_not_allowed, insufficient_scope, ok. The time of the call counts, and everything that was committed by then. It writes nothing, and works in a read-only transaction and on a hot standby.
 Errors: 22023 for a scope outside the grammar or with a wildcard; 22021 for one that is not UTF-8.';
+
+CREATE FUNCTION token_auth.token_is_valid(
+    secret text,
+    scope text DEFAULT NULL,
+    domain text DEFAULT NULL
+) RETURNS bool
+    LANGUAGE c VOLATILE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'token_is_valid_wrapper';
+
+COMMENT ON FUNCTION token_auth.token_is_valid(text, text, text) IS
+'Returns true if verify_token returns the code ok for the same arguments, and otherwise false, never NULL. A row is true in most languages, whatever it contains; this is a condition.
+secret, scope, domain: as for verify_token.
+Errors: 22023 for a scope outside the grammar or with a wildcard; 22021 for one that is not UTF-8.';

@@ -11,7 +11,7 @@ INSERT INTO token_auth.profile (
     false,                 false,                false,            false,           false,       true,
     true),
    ('mailtrap',   'mt_',         false,      true,            false,     true,      true,       true,
-    false,                 true,                 true,             false,           false,       false,
+    false,                 true,                 true,             false,           false,       true,
     true),
    ('tosend',     'tsend_',      false,      false,           true,      false,     false,      false,
     true,                  false,                false,            false,           false,       false,

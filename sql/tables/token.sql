@@ -26,6 +26,9 @@ CREATE TABLE token_auth.token (
     CONSTRAINT token_hint_is_name CHECK (token_auth.is_name(hint)),
     -- The lifetime of a token begins then.
     CONSTRAINT token_created_at_finite CHECK (isfinite(created_at)),
+    -- Drivers of most languages know no later year, and some convert to local time.
+    CONSTRAINT token_expires_at_range CHECK (expires_at >= '1970-01-01 00:00Z' AND expires_at < '9999-12-30 00:00Z'),
+    CONSTRAINT token_metadata_is_object CHECK (jsonb_typeof(metadata) = 'object'),
     -- It is copied into every result of verify_token.
     CONSTRAINT token_metadata_size CHECK (octet_length(metadata::text) <= 8192)
 );
@@ -33,8 +36,12 @@ CREATE TABLE token_auth.token (
 -- Statistics would contain samples of the values.
 ALTER TABLE token_auth.token ALTER digest SET STATISTICS 0, ALTER sealed SET STATISTICS 0;
 
--- For the guard of a domain's last token, and for the deletion of a domain.
-CREATE INDEX token_domain_id_idx ON token_auth.token (domain_id) WHERE domain_id IS NOT NULL;
+-- For the guard of a domain's last token, for the deletion of a domain, and for lists of its tokens.
+CREATE INDEX token_domain_id_id_idx ON token_auth.token (domain_id, id) WHERE domain_id IS NOT NULL;
+-- For lists of an account's tokens by age. Those by id use token_account_id_id_key.
+CREATE INDEX token_account_id_created_at_id_idx ON token_auth.token (account_id, created_at, id);
+-- For a search by a hint, or by how a secret begins (LIKE).
+CREATE INDEX token_hint_idx ON token_auth.token (hint text_pattern_ops);
 -- For the worker, which visits due tokens in this order.
 CREATE INDEX token_expires_at_id_idx ON token_auth.token (expires_at, id) WHERE expires_at IS NOT NULL;
 
@@ -47,12 +54,12 @@ COMMENT ON COLUMN token_auth.token.digest IS 'SHA-256 of the whole secret, 32 by
 COMMENT ON COLUMN token_auth.token.hint IS 'The first 8 and the last 4 characters of the secret';
 COMMENT ON COLUMN token_auth.token.sealed IS 'The secret, sealed under a key of token_auth.sealing_key_file, if the profile lets it be revealed; otherwise NULL';
 COMMENT ON COLUMN token_auth.token.paused_at IS 'When the token was paused, or NULL';
-COMMENT ON COLUMN token_auth.token.expires_at IS 'From this time on the token is refused. NULL means never. After a reset it is the end of the grace';
+COMMENT ON COLUMN token_auth.token.expires_at IS 'From this time on the token is refused. NULL means never. After a reset it is the end of the grace. Before 9999-12-30 UTC';
 COMMENT ON COLUMN token_auth.token.replaced_at IS 'When the token was reset, or NULL';
 COMMENT ON COLUMN token_auth.token.replaced_by IS 'The id of the successor, for information: it may have been deleted';
 COMMENT ON COLUMN token_auth.token.created_by IS 'The creator: the actor, or "token" and the id of the session token';
 COMMENT ON COLUMN token_auth.token.created_at IS 'Time of creation';
-COMMENT ON COLUMN token_auth.token.metadata IS 'Metadata of the application, at most 8192 bytes as text. verify_token returns it';
+COMMENT ON COLUMN token_auth.token.metadata IS 'Metadata of the application: a JSON object of at most 8192 bytes as text. verify_token returns it';
 COMMENT ON CONSTRAINT token_pkey ON token_auth.token IS 'A token is identified by its id';
 COMMENT ON CONSTRAINT token_account_id_fkey ON token_auth.token IS 'Tokens are deleted with their account';
 COMMENT ON CONSTRAINT token_account_id_id_key ON token_auth.token IS 'The access of tokens refers to it, so that both belong to one account';
@@ -63,8 +70,12 @@ COMMENT ON CONSTRAINT token_name_is_name ON token_auth.token IS 'At most 255 cha
 COMMENT ON CONSTRAINT token_hint_is_name ON token_auth.token IS 'Not blank: people recognize a secret by it';
 COMMENT ON CONSTRAINT token_created_by_is_name ON token_auth.token IS 'At most 255 characters, not blank, without control characters';
 COMMENT ON CONSTRAINT token_created_at_finite ON token_auth.token IS 'The lifetime of a token begins then';
+COMMENT ON CONSTRAINT token_expires_at_range ON token_auth.token IS 'From 1970 to before 9999-12-30 UTC, which drivers of all languages can read';
+COMMENT ON CONSTRAINT token_metadata_is_object ON token_auth.token IS 'Metadata is a JSON object';
 COMMENT ON CONSTRAINT token_metadata_size ON token_auth.token IS 'At most 8192 bytes as text: every result of verify_token contains it';
-COMMENT ON INDEX token_auth.token_domain_id_idx IS 'For the guard of a domain''s last token, and for the deletion of a domain';
+COMMENT ON INDEX token_auth.token_domain_id_id_idx IS 'For the guard of a domain''s last token, for the deletion of a domain, and for lists of its tokens';
+COMMENT ON INDEX token_auth.token_account_id_created_at_id_idx IS 'For lists of an account''s tokens by age';
+COMMENT ON INDEX token_auth.token_hint_idx IS 'For a search by a hint, or by how a secret begins';
 COMMENT ON INDEX token_auth.token_expires_at_id_idx IS 'For the worker';
 COMMENT ON SEQUENCE token_auth.token_id_seq IS 'Ids of tokens. As long as it was never used, the worker leaves the tokens alone: a restore may be in progress';
 

@@ -1,4 +1,7 @@
-CREATE VIEW token_auth.tokens WITH (security_barrier) AS
+-- The planner can look into this view, so a page of a list reads the rows of the page. It can because nothing in the view is
+-- volatile (statement_timestamp() is not, clock_timestamp() is), the access is a subquery that is computed for the result
+-- only, and the view is no security barrier. It needs none: it hides no row, and a condition sees only its columns.
+CREATE VIEW token_auth.tokens AS
 SELECT t.id,
        t.name,
        t.account_id,
@@ -8,29 +11,28 @@ SELECT t.id,
        t.hint,
        CASE
            WHEN t.paused_at IS NOT NULL OR a.paused_at IS NOT NULL     THEN 'paused'
-           WHEN t.expires_at <= pg_catalog.clock_timestamp()           THEN 'expired'
+           WHEN t.expires_at <= pg_catalog.statement_timestamp()       THEN 'expired'
            WHEN t.replaced_at IS NOT NULL                              THEN 'retiring'
            ELSE 'active'
        END AS status,
-       coalesce(x.access, 'no access') AS access,
-       t.created_by,
-       t.created_at,
-       t.expires_at
-  FROM token_auth.token t
-  JOIN token_auth.account a ON a.id = t.account_id
-  LEFT JOIN token_auth.domain d ON d.id = t.domain_id
-  LEFT JOIN LATERAL (
+       coalesce((
            SELECT pg_catalog.string_agg(
-                      coalesce(xd.name, 'every domain') || ': ' ||
+                      coalesce((SELECT xd.name FROM token_auth.domain xd WHERE xd.id = x.domain_id), 'every domain')
+                      || ': ' ||
                       CASE
                           WHEN x.scopes && '{*,*:*,*:full}' THEN 'full access'
                           ELSE pg_catalog.array_to_string(x.scopes, ', ')
                       END,
-                      '; ' ORDER BY x.domain_id NULLS FIRST) AS access
+                      '; ' ORDER BY x.domain_id NULLS FIRST)
              FROM token_auth.token_access x
-             LEFT JOIN token_auth.domain xd ON xd.id = x.domain_id
-            WHERE x.token_id = t.id
-       ) x ON true;
+            WHERE x.token_id = t.id), 'no access') AS access,
+       t.created_by,
+       t.created_at,
+       t.expires_at,
+       t.metadata
+  FROM token_auth.token t
+  JOIN token_auth.account a ON a.id = t.account_id
+  LEFT JOIN token_auth.domain d ON d.id = t.domain_id;
 
 COMMENT ON VIEW   token_auth.tokens IS 'One row is a token, for people and for lists. It never contains a digest or a sealed copy';
 COMMENT ON COLUMN token_auth.tokens.id IS 'Id of the token';
@@ -40,8 +42,9 @@ COMMENT ON COLUMN token_auth.tokens.account IS 'Name of the account';
 COMMENT ON COLUMN token_auth.tokens.domain_id IS 'Id of the home, or NULL';
 COMMENT ON COLUMN token_auth.tokens.domain IS 'Name of the home, or NULL';
 COMMENT ON COLUMN token_auth.tokens.hint IS 'The first 8 and the last 4 characters of the secret';
-COMMENT ON COLUMN token_auth.tokens.status IS 'The first of these that applies: paused (the token or its account), expired, retiring (reset, in its grace), active';
+COMMENT ON COLUMN token_auth.tokens.status IS 'The first of these that applies at the start of the statement: paused (the token or its account), expired, retiring (reset, in its grace), active';
 COMMENT ON COLUMN token_auth.tokens.access IS 'For each domain, or for every domain, the scopes or "full access"';
 COMMENT ON COLUMN token_auth.tokens.created_by IS 'Creator';
 COMMENT ON COLUMN token_auth.tokens.created_at IS 'Time of creation';
 COMMENT ON COLUMN token_auth.tokens.expires_at IS 'Expiry, or NULL for never';
+COMMENT ON COLUMN token_auth.tokens.metadata IS 'Metadata of the application';

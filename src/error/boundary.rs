@@ -3,19 +3,21 @@
 use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe};
 
 use pgrx::pg_sys::panic::{CaughtError, ErrorReport};
-use pgrx::{PgLogLevel, PgSqlErrorCode, PgTryBuilder};
+use pgrx::{PgSqlErrorCode, PgTryBuilder};
 
 use super::redact::redacted;
 use super::{Error, Report, StateError};
 use crate::pg::error_fields::ErrorFields;
+use crate::pg::raise::raise_with_constraint;
 
 /// The extension's schema.
 const SCHEMA: &str = "token_auth";
 
 /// Runs the body of a function and raises its error as a PostgreSQL error.
 ///
-/// An error that PostgreSQL raised in the body is raised again without the backtrace that pgrx would add. The DETAIL of a
-/// violated constraint is dropped, because a failing row contains its digest. A panic becomes an internal error.
+/// An error that was raised in the body is raised again with the name of its constraint, which pgrx drops, and without the
+/// backtrace that pgrx would add. The DETAIL of a violated constraint is dropped, because a failing row contains its digest.
+/// A panic becomes an internal error.
 pub fn guarded<T>(body: impl FnOnce() -> Result<T, Error>) -> T {
     let raise_again = |error: CaughtError| -> Result<T, Error> {
         let is_panic = matches!(error, CaughtError::RustPanic { .. });
@@ -30,8 +32,10 @@ pub fn guarded<T>(body: impl FnOnce() -> Result<T, Error>) -> T {
             message: report.message().to_string(),
             detail: report.detail().filter(|_| !is_integrity_violation(report.sql_error_code())).map(str::to_string),
             hint: report.hint().map(str::to_string),
+            constraint: ErrorFields::take_last_error().map(|fields| fields.constraint()).unwrap_or_default(),
         })
     };
+    ErrorFields::clear();
     match PgTryBuilder::new(AssertUnwindSafe(body)).catch_others(raise_again).execute() {
         Ok(value) => value,
         Err(error) => raise(error.report()),
@@ -42,6 +46,7 @@ pub fn guarded<T>(body: impl FnOnce() -> Result<T, Error>) -> T {
 fn internal_error(message: &str) -> Report {
     Report::new(
         PgSqlErrorCode::ERRCODE_INTERNAL_ERROR,
+        "internal_error",
         format!("internal error of token_auth: {}", redacted(message)),
         "Please report it, with what was done.",
     )
@@ -99,6 +104,5 @@ fn raise(report: Report) -> ! {
     if let Some(hint) = report.hint {
         raised = raised.set_hint(hint);
     }
-    raised.report(PgLogLevel::ERROR);
-    unreachable!("reporting an ERROR does not return")
+    raise_with_constraint(raised, &report.constraint)
 }

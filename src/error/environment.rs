@@ -10,6 +10,10 @@ use super::redact::quoted;
 pub enum EnvironmentError {
     /// 25000: the function was called during a parallel query.
     ParallelQuery(&'static str),
+    /// 25P01: the function was called outside a transaction block.
+    NoTransactionBlock(&'static str),
+    /// 0A000: the row that a function returns was expanded to columns, each with a call of its own.
+    ExpandedCall(String),
     /// 0A000: the encoding of the database is not supported.
     Encoding(String),
     /// 55000: a role of the extension has attributes or memberships that it must not have.
@@ -25,27 +29,44 @@ impl EnvironmentError {
         match self {
             Self::ParallelQuery(function) => Report::new(
                 ERRCODE_INVALID_TRANSACTION_STATE,
+                "parallel_query",
                 format!("{function} cannot be called while a parallel query is running"),
                 "Call it in a statement of its own.",
             ),
+            Self::NoTransactionBlock(function) => Report::new(
+                ERRCODE_NO_ACTIVE_SQL_TRANSACTION,
+                "no_transaction_block",
+                format!("{function} can only be used in transaction blocks"),
+                "Call it after BEGIN: the transaction is authenticated until it ends, which would be with this statement.",
+            ),
+            Self::ExpandedCall(function) => Report::new(
+                ERRCODE_FEATURE_NOT_SUPPORTED,
+                "expanded_call",
+                format!("({function}(...)).* would call {function} once for each column"),
+                format!("Call it in FROM: SELECT * FROM token_auth.{function}(...)."),
+            ),
             Self::Encoding(encoding) => Report::new(
                 ERRCODE_FEATURE_NOT_SUPPORTED,
+                "unsupported_encoding",
                 format!("token_auth does not work in a database with the encoding {encoding}"),
                 "Create the extension in a database with the encoding UTF8.",
             ),
             Self::RoleHasMore { role, what } => Report::new(
                 ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                "role_has_more",
                 format!("role {} exists, and has more than the extension gives it: {what}", quoted(role)),
                 "token_auth acts as this role, so it must have no attribute and no membership in either direction: \
                  revoke them (REVOKE, ALTER ROLE), or drop the role.",
             ),
             Self::ForeignTable => Report::new(
                 ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED,
+                "foreign_table",
                 "a trigger function of token_auth was called for a table that is not its own",
                 "Drop the trigger; these functions are for the tables of token_auth only.",
             ),
             Self::NoRandomness(reason) => Report::new(
                 ERRCODE_IO_ERROR,
+                "no_randomness",
                 format!("the operating system gave no random bytes: {reason}"),
                 "No token was created. Try again.",
             ),

@@ -1,10 +1,11 @@
-//! Errors. They are part of the interface: each has an SQLSTATE, a message and a hint.
+//! Errors. They are part of the interface: each has an SQLSTATE, a message, a hint, and a stable word in the field CONSTRAINT.
 //!
 //! Each group of errors is one file: its enum, and the report of each variant.
 
 mod argument;
 mod boundary;
 mod environment;
+mod names;
 mod not_found;
 mod permission;
 mod redact;
@@ -14,6 +15,7 @@ mod state;
 pub use argument::{ArgumentError, KnownScopes};
 pub use boundary::{guarded, map_foreign_key_violation, map_unique_violation};
 pub use environment::EnvironmentError;
+pub use names::{AccountName, DomainName, ProfileName};
 pub use not_found::NotFound;
 pub use permission::{MissingRight, PermissionError};
 pub use redact::{excerpt, redacted};
@@ -71,10 +73,12 @@ struct Report {
     message: String,
     detail: Option<String>,
     hint: Option<String>,
+    /// The field CONSTRAINT of the error: a stable word for each error of the extension, or the violated constraint.
+    constraint: String,
 }
 
 impl Report {
-    fn new(code: PgSqlErrorCode, message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { code, message: message.into(), detail: None, hint: Some(hint.into()) }
+    fn new(code: PgSqlErrorCode, word: &str, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { code, message: message.into(), detail: None, hint: Some(hint.into()), constraint: word.to_string() }
     }
 }

@@ -3,15 +3,18 @@
 use pgrx::PgSqlErrorCode;
 
 use super::Report;
+use super::names::{AccountName, ProfileName};
 use super::redact::quoted;
 
 /// A call that the caller may not make.
 #[derive(Debug)]
 pub enum PermissionError {
     /// The profile does not allow it. `action` completes "does not allow ...".
-    Profile { profile: String, rule: &'static str, action: &'static str, instead: &'static str },
+    Profile { profile: ProfileName, rule: &'static str, action: &'static str, instead: &'static str },
     /// The actor is not an administrator of the account.
-    NotAdministrator { actor: String, account: String, profile: String, has_administrator: bool },
+    NotAdministrator { actor: String, account: AccountName, profile: ProfileName, has_administrator: bool },
+    /// A secret was refused in this transaction.
+    Refused,
     /// The session token is no longer valid.
     SessionTokenInvalid(i64),
     /// The session token has not the access that the call takes.
@@ -21,7 +24,7 @@ pub enum PermissionError {
 }
 
 /// The access that the session token does not have.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum MissingRight {
     /// `domains:full`, account-wide.
     Domains,
@@ -35,24 +38,48 @@ pub enum MissingRight {
     AccessToDomain,
     /// The access of this token.
     AccessOf(i64),
+    /// A life as long as the call would give. It ends at this time, in UTC.
+    Lifetime(String),
 }
 
 impl PermissionError {
     pub(super) fn report(&self) -> Report {
-        Report::new(PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE, self.message(), self.hint())
+        Report::new(PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE, self.word(), self.message(), self.hint())
+    }
+
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Profile { rule, .. } => rule,
+            Self::NotAdministrator { .. } => "admins_only",
+            Self::Refused => "refused",
+            Self::SessionTokenInvalid(_) => "session_token_invalid",
+            Self::SessionTokenLacks { right, .. } => match right {
+                MissingRight::Domains => "lacks_domains_full",
+                MissingRight::Tokens => "lacks_tokens_full",
+                MissingRight::GrantedAccess => "lacks_granted_access",
+                MissingRight::AccessOfDomainToken => "lacks_full_access",
+                MissingRight::AccessToDomain => "lacks_access_to_domain",
+                MissingRight::AccessOf(_) => "lacks_access_of_token",
+                MissingRight::Lifetime(_) => "longer_life",
+            },
+            Self::NotForTokens { .. } => "not_for_tokens",
+        }
     }
 
     fn message(&self) -> String {
         match self {
             Self::Profile { profile, rule, action, .. } => {
-                format!("profile {} does not allow {action} ({rule} is false)", quoted(profile))
+                format!("{} does not allow {action} ({rule} is false)", profile.shown())
             }
             Self::NotAdministrator { actor, account, profile, .. } => format!(
-                "{} is not an administrator of account {} (profile {}: admins_only is true)",
+                "{} is not an administrator of {} ({}: admins_only is true)",
                 quoted(actor),
-                quoted(account),
-                quoted(profile)
+                account.shown(),
+                profile.shown()
             ),
+            Self::Refused => {
+                "the transaction is refused: the secret that it was to be authenticated with is not valid".to_string()
+            }
             Self::SessionTokenInvalid(id) => format!("token {id} of this transaction is no longer valid"),
             Self::SessionTokenLacks { token_id, right } => match right {
                 MissingRight::Domains => format!("token {token_id} may not manage domains"),
@@ -65,6 +92,9 @@ impl PermissionError {
                 MissingRight::AccessToDomain => format!("token {token_id} has no access to that domain"),
                 MissingRight::AccessOf(other) => {
                     format!("token {token_id} may not manage token {other}, which has access that it does not have")
+                }
+                MissingRight::Lifetime(end) => {
+                    format!("token {token_id} cannot give a token a longer life than its own, which ends at {end}")
                 }
             },
             Self::NotForTokens { token_id, action } => format!("token {token_id} of this transaction may not {action}"),
@@ -80,6 +110,9 @@ impl PermissionError {
             Self::NotAdministrator { has_administrator: false, .. } => {
                 "It has none yet: any caller of token_auth.add_account_admin can add the first."
             }
+            Self::Refused => {
+                "Roll it back, or authenticate with a valid secret. token_auth.deauthenticate() makes it act as the role again."
+            }
             Self::SessionTokenInvalid(_) => {
                 "It was deleted or paused, or has expired. Begin a new transaction and authenticate again."
             }
@@ -90,6 +123,7 @@ impl PermissionError {
                 MissingRight::AccessOfDomainToken => "It takes full access (*) with all_domains.",
                 MissingRight::AccessToDomain => "Authenticate as a token that has access to it.",
                 MissingRight::AccessOf(_) => "Authenticate as a token that has all the access of the other.",
+                MissingRight::Lifetime(_) => "Pass an expires_at that is no later.",
             },
             Self::NotForTokens { .. } => "Do it in a transaction that is not authenticated as a token.",
         }

@@ -4,7 +4,7 @@ use pgrx::PgSqlErrorCode::{self, *};
 use token_auth_core::seal::KeyFileError;
 
 use super::Report;
-use super::redact::quoted;
+use super::names::ProfileName;
 
 /// A secret that cannot be sealed or revealed: 55000 unless something else is said.
 #[derive(Debug)]
@@ -14,7 +14,7 @@ pub enum SealingError {
     NoKey,
     /// A token cannot be created without a key.
     NoKeyToSeal {
-        profile: String,
+        profile: ProfileName,
     },
     NoKeyToOpen(i64),
     UnknownKey(i64),
@@ -37,7 +37,7 @@ pub enum KeyFileProblem {
 
 impl SealingError {
     pub(super) fn report(&self) -> Report {
-        Report::new(self.code(), self.message(), self.hint())
+        Report::new(self.code(), self.word(), self.message(), self.hint())
     }
 
     fn code(&self) -> PgSqlErrorCode {
@@ -48,13 +48,23 @@ impl SealingError {
         }
     }
 
+    fn word(&self) -> &'static str {
+        match self {
+            Self::NotSealed(_) => "not_sealed",
+            Self::NoKey | Self::NoKeyToSeal { .. } | Self::NoKeyToOpen(_) => "no_sealing_key",
+            Self::UnknownKey(_) => "unknown_sealing_key",
+            Self::Broken(_) => "broken_sealed_copy",
+            Self::KeyFile(_) => "bad_key_file",
+        }
+    }
+
     fn message(&self) -> String {
         match self {
             Self::NotSealed(id) => format!("token {id} has no sealed copy of its secret"),
             Self::NoKey => "there is no key to seal secrets with".to_string(),
             Self::NoKeyToSeal { profile } => format!(
-                "profile {} keeps secrets sealed (can_reveal is true), and there is no key to seal them with",
-                quoted(profile)
+                "{} keeps secrets sealed (can_reveal is true), and there is no key to seal them with",
+                profile.shown()
             ),
             Self::NoKeyToOpen(id) => format!("there is no key to open the sealed copy of token {id} with"),
             Self::UnknownKey(id) => format!("token {id} was sealed under a key that is not in the sealing key file"),

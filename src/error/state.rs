@@ -3,6 +3,7 @@
 use pgrx::PgSqlErrorCode::{self, *};
 
 use super::Report;
+use super::names::{DomainName, ProfileName};
 use super::redact::quoted;
 
 /// A state that does not allow a change.
@@ -13,9 +14,9 @@ pub enum StateError {
     /// 23503: rows of another table refer to the object.
     Referenced { what: &'static str, id: i64, by: String, constraint: String },
     /// 23001, or with `retry` 40001: the snapshot of the transaction still shows another live token.
-    LastToken { domain: String, profile: String, retry: bool },
+    LastToken { domain: DomainName, profile: ProfileName, retry: bool },
     /// 23001
-    LastTokenTruncated { domain: String, profile: String },
+    LastTokenTruncated { domain: DomainName, profile: ProfileName },
     /// 55000
     AlreadyReset(i64),
     /// 55000
@@ -32,7 +33,7 @@ pub enum StateError {
 
 impl StateError {
     pub(super) fn report(&self) -> Report {
-        Report::new(self.code(), self.message(), self.hint())
+        Report::new(self.code(), self.word(), self.message(), self.hint())
     }
 
     fn code(&self) -> PgSqlErrorCode {
@@ -50,6 +51,18 @@ impl StateError {
         }
     }
 
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Taken { .. } => "name_taken",
+            Self::Referenced { .. } => "referenced",
+            Self::LastToken { .. } | Self::LastTokenTruncated { .. } => "last_token",
+            Self::AlreadyReset(_) => "already_reset",
+            Self::Expired(_) => "token_expired",
+            Self::Preset(_) | Self::PresetsTruncated(_) | Self::PresetClaimed(_) => "preset",
+            Self::Immutable { .. } => "immutable_column",
+        }
+    }
+
     fn message(&self) -> String {
         match self {
             Self::Taken { what, name } => format!("{what} {} already exists", quoted(name)),
@@ -58,18 +71,16 @@ impl StateError {
                 quoted(constraint)
             ),
             Self::LastToken { domain, profile, retry: false } => format!(
-                "domain {} must keep a live token, and this is its last (profile {}: keeps_last_token is true)",
-                quoted(domain),
-                quoted(profile)
+                "{} must keep a live token, and this is its last ({}: keeps_last_token is true)",
+                domain.shown(),
+                profile.shown()
             ),
             Self::LastToken { domain, retry: true, .. } => {
-                format!("the last other live token of domain {} was removed meanwhile", quoted(domain))
+                format!("the last other live token of {} was removed meanwhile", domain.shown())
             }
-            Self::LastTokenTruncated { domain, profile } => format!(
-                "domain {} must keep its live tokens (profile {}: keeps_last_token is true)",
-                quoted(domain),
-                quoted(profile)
-            ),
+            Self::LastTokenTruncated { domain, profile } => {
+                format!("{} must keep its live tokens ({}: keeps_last_token is true)", domain.shown(), profile.shown())
+            }
             Self::AlreadyReset(id) => format!("token {id} was already reset"),
             Self::Expired(id) => format!("token {id} has expired"),
             Self::Preset(name) => format!("profile {} is a preset and cannot be changed", quoted(name)),

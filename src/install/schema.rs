@@ -18,7 +18,17 @@ extension_sql_file!("../../sql/tables/domain.sql", name = "tables_domain", requi
 extension_sql_file!("../../sql/tables/token.sql", name = "tables_token", requires = ["tables_domain"]);
 extension_sql_file!("../../sql/tables/token_access.sql", name = "tables_token_access", requires = ["tables_token"]);
 extension_sql_file!("../../sql/views/tokens.sql", name = "views_tokens", requires = ["tables_token_access"]);
-extension_sql_file!("../../sql/functions/accounts.sql", name = "functions_accounts", requires = ["views_tokens"]);
+extension_sql_file!("../../sql/functions/any_account.sql", name = "functions_any_account", requires = ["views_tokens"]);
+extension_sql_file!(
+    "../../sql/functions/refuse_expansion.sql",
+    name = "functions_refuse_expansion",
+    requires = ["functions_any_account"]
+);
+extension_sql_file!(
+    "../../sql/functions/accounts.sql",
+    name = "functions_accounts",
+    requires = ["functions_refuse_expansion"]
+);
 extension_sql_file!("../../sql/functions/domains.sql", name = "functions_domains", requires = ["functions_accounts"]);
 extension_sql_file!("../../sql/functions/tokens.sql", name = "functions_tokens", requires = ["functions_domains"]);
 extension_sql_file!("../../sql/functions/verify.sql", name = "functions_verify", requires = ["functions_tokens"]);

@@ -12,33 +12,32 @@ use crate::pg::spi::Query;
 
 #[pg_extern(sql = false)]
 fn grant_access(
-    token_id: Option<i64>,
+    id: Option<i64>,
     scopes: Option<Array<'_, &[u8]>>,
     domain: TextArg<'_>,
     all_domains: Option<bool>,
     account_id: Option<i64>,
-) {
+) -> bool {
     static GRANT: Query = Query::new(
         "INSERT INTO token_auth.token_access (account_id, token_id, domain_id, scopes) VALUES ($1, $2, $3, $4)
-         ON CONFLICT (token_id, domain_id) DO UPDATE SET scopes = excluded.scopes",
+         ON CONFLICT (token_id, domain_id) DO UPDATE SET scopes = excluded.scopes
+          WHERE token_access.scopes <> excluded.scopes",
     );
     guarded(|| {
-        let (target, domain_id) = authorized(token_id, domain, all_domains, account_id)?;
+        let (target, domain_id) = authorized(id, domain, all_domains, account_id)?;
         let scopes = arguments::scopes(scopes, &target.account.profile)?;
         target.check_grants(&[Access::new(domain_id, scopes.iter().map(String::as_str))])?;
-        GRANT.execute(&[target.account.id.into(), target.row.id.into(), domain_id.into(), scopes.into()]);
-        Ok(())
+        Ok(GRANT.execute(&[target.account.id.into(), target.row.id.into(), domain_id.into(), scopes.into()]) > 0)
     })
 }
 
 #[pg_extern(sql = false)]
-fn revoke_access(token_id: Option<i64>, domain: TextArg<'_>, all_domains: Option<bool>, account_id: Option<i64>) {
+fn revoke_access(id: Option<i64>, domain: TextArg<'_>, all_domains: Option<bool>, account_id: Option<i64>) -> bool {
     static REVOKE: Query =
         Query::new("DELETE FROM token_auth.token_access WHERE token_id = $1 AND domain_id IS NOT DISTINCT FROM $2");
     guarded(|| {
-        let (target, domain_id) = authorized(token_id, domain, all_domains, account_id)?;
-        REVOKE.execute(&[target.row.id.into(), domain_id.into()]);
-        Ok(())
+        let (target, domain_id) = authorized(id, domain, all_domains, account_id)?;
+        Ok(REVOKE.execute(&[target.row.id.into(), domain_id.into()]) > 0)
     })
 }
 
@@ -46,13 +45,13 @@ fn revoke_access(token_id: Option<i64>, domain: TextArg<'_>, all_domains: Option
 ///
 /// The token is locked, so its access is changed by one session at a time, and not while a reset copies it.
 fn authorized(
-    token_id: Option<i64>,
+    id: Option<i64>,
     domain: TextArg<'_>,
     all_domains: Option<bool>,
     account_id: Option<i64>,
 ) -> Result<(Authorized<Token>, Option<i64>), Error> {
     check_domain_or_all(domain, all_domains)?;
-    let target = Target::token(token_id, account_id)?;
+    let target = Target::token(id, account_id)?;
     let found = target.find_domain(domain);
     let target = target.lock()?.authorize()?;
     if domain.is_some() {

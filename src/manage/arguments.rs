@@ -2,7 +2,7 @@
 
 use pgrx::Array;
 use pgrx::datum::TimestampWithTimeZone;
-use token_auth_core::limits::{MAX_METADATA, MAX_SCOPES};
+use token_auth_core::limits::{MAX_EXPIRY, MAX_METADATA, MAX_SCOPES};
 use token_auth_core::scope::Scope;
 
 use crate::arguments::{required, text};
@@ -39,10 +39,16 @@ pub fn expiry(argument: Option<TimestampWithTimeZone>, profile: &Profile) -> Res
     let expiry = argument.map(Timestamp::from).filter(|expiry| expiry.0 != i64::MAX);
     let Some(expiry) = expiry else { return Ok(None) };
     profile.check_can_expire()?;
-    if expiry <= clock::now() { Err(ArgumentError::ExpiryInThePast.into()) } else { Ok(Some(expiry)) }
+    if expiry <= clock::now() {
+        Err(ArgumentError::ExpiryInThePast.into())
+    } else if expiry.0 >= MAX_EXPIRY {
+        Err(ArgumentError::ExpiryTooLate.into())
+    } else {
+        Ok(Some(expiry))
+    }
 }
 
-/// Returns the metadata of a token.
+/// Returns the metadata of a token: an object that is not too large.
 pub fn metadata(argument: &[u8]) -> Result<Jsonb, Error> {
     static SIZE: Query = Query::new("SELECT pg_catalog.octet_length($1::text)::bigint");
     // A jsonb takes at most six times the bytes of its text: a number of one digit and a comma take twelve.
@@ -50,6 +56,9 @@ pub fn metadata(argument: &[u8]) -> Result<Jsonb, Error> {
         return Err(ArgumentError::MetadataTooLarge(argument.len() as i64).into());
     }
     let metadata = Jsonb(argument.to_vec());
+    if !metadata.is_object() {
+        return Err(ArgumentError::MetadataNotObject.into());
+    }
     // Most tokens have the default.
     if metadata.is_empty_object() {
         return Ok(metadata);

@@ -23,17 +23,19 @@ fn create_domain(account_id: Option<i64>, name: TextArg<'_>) -> Record<3> {
     );
     guarded(|| {
         let name = new_name(name, "name")?;
-        let account = Target::new_in(account_id)?.authorize(Action::CreateDomain)?.account;
+        let target = Target::new_in(account_id)?.authorize(Action::CreateDomain)?;
+        let account = &target.account;
         let id = INSERT.row(&[account.id.into(), name.into()], |row| row.get_not_null::<i64>(1));
         let id = id.ok_or_else(|| StateError::Taken { what: "domain", name: name.to_string() })?;
         let token = if account.profile.creates_domain_token {
             let access = [Access::new(Some(id), ["*"])];
             let token = NewToken {
-                account: &account,
+                account,
                 home: Some(id),
                 name: TokenName::OfDomain(name),
-                expires_at: None,
+                expires_at: target.limit_lifetime(None),
                 metadata: Jsonb::empty_object(),
+                is_paused: false,
                 access: &access,
             };
             Some(token.issue()?)
@@ -46,18 +48,17 @@ fn create_domain(account_id: Option<i64>, name: TextArg<'_>) -> Record<3> {
 }
 
 #[pg_extern(sql = false)]
-fn rename_domain(id: Option<i64>, name: TextArg<'_>, account_id: Option<i64>) {
-    static RENAME: Query = Query::new("UPDATE token_auth.domain SET name = $2 WHERE id = $1");
+fn rename_domain(id: Option<i64>, name: TextArg<'_>, account_id: Option<i64>) -> bool {
+    static RENAME: Query = Query::new("UPDATE token_auth.domain SET name = $2 WHERE id = $1 AND name <> $2");
     guarded(|| {
         let name = new_name(name, "name")?;
         let target = Target::domain(id, account_id)?.lock(RowLock::NoKeyUpdate)?.authorize(Action::ChangeDomain)?;
-        map_unique_violation("domain", name, || RENAME.execute(&[target.row.0.into(), name.into()]))?;
-        Ok(())
+        Ok(map_unique_violation("domain", name, || RENAME.execute(&[target.row.0.into(), name.into()]))? > 0)
     })
 }
 
 #[pg_extern(sql = false)]
-fn set_domain_verified(id: Option<i64>, verified: Option<bool>, account_id: Option<i64>) {
+fn set_domain_verified(id: Option<i64>, verified: Option<bool>, account_id: Option<i64>) -> bool {
     // A domain that is verified already keeps its time.
     static SET: Query = Query::new(
         "UPDATE token_auth.domain
@@ -67,18 +68,16 @@ fn set_domain_verified(id: Option<i64>, verified: Option<bool>, account_id: Opti
     guarded(|| {
         let verified = required(verified, "verified")?;
         let target = Target::domain(id, account_id)?.lock(RowLock::NoKeyUpdate)?.authorize(Action::ChangeDomain)?;
-        SET.execute(&[target.row.0.into(), verified.into()]);
-        Ok(())
+        Ok(SET.execute(&[target.row.0.into(), verified.into()]) > 0)
     })
 }
 
 #[pg_extern(sql = false)]
-fn delete_domain(id: Option<i64>, account_id: Option<i64>) {
+fn delete_domain(id: Option<i64>, account_id: Option<i64>) -> bool {
     static DELETE: Query = Query::new("DELETE FROM token_auth.domain WHERE id = $1");
     guarded(|| {
         let target = Target::domain(id, account_id)?.lock(RowLock::Update)?.lock_tokens().authorize_delete()?;
         let id = target.row.0;
-        map_foreign_key_violation("domain", id, || DELETE.execute(&[id.into()]))?;
-        Ok(())
+        Ok(map_foreign_key_violation("domain", id, || DELETE.execute(&[id.into()]))? > 0)
     })
 }

@@ -19,6 +19,7 @@ pub struct NewToken<'a> {
     pub name: TokenName<'a>,
     pub expires_at: Option<Timestamp>,
     pub metadata: Jsonb,
+    pub is_paused: bool,
     pub access: &'a [Access],
 }
 
@@ -44,8 +45,9 @@ impl NewToken<'_> {
         static NEXT_ID: Query = Query::new("SELECT pg_catalog.nextval('token_auth.token_id_seq')");
         static INSERT: Query = Query::new(
             "INSERT INTO token_auth.token
-                    (id, account_id, domain_id, name, digest, hint, sealed, expires_at, created_by, metadata)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+                    (id, account_id, domain_id, name, digest, hint, sealed, expires_at, created_by, metadata,
+                     paused_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, CASE WHEN $11 THEN pg_catalog.clock_timestamp() END)",
         );
         static INSERT_ACCESS: Query = Query::new(
             "INSERT INTO token_auth.token_access (account_id, token_id, domain_id, scopes) VALUES ($1, $2, $3, $4)",
@@ -73,6 +75,7 @@ impl NewToken<'_> {
             self.expires_at.into(),
             permission::creator()?.into(),
             self.metadata.into(),
+            self.is_paused.into(),
         ]);
         for access in self.access {
             let scopes: Vec<&str> = access.scopes.iter().map(|grant| grant.text()).collect();

@@ -13,7 +13,7 @@ use token_auth_core::seal::{Keys, NONCE, OpenError};
 use token_auth_core::secret::Digest;
 use zeroize::Zeroizing;
 
-use crate::error::{EnvironmentError, Error, KeyFileProblem, SealingError};
+use crate::error::{EnvironmentError, Error, KeyFileProblem, ProfileName, SealingError};
 use crate::guc;
 use crate::model::profile::Profile;
 use crate::pg::extension::effective_user_id;
@@ -23,7 +23,7 @@ pub fn seal(profile: &Profile, token_id: i64, digest: &Digest, secret: &str) -> 
     if !profile.can_reveal {
         return Ok(None);
     }
-    let keys = load()?.ok_or_else(|| SealingError::NoKeyToSeal { profile: profile.name.clone() })?;
+    let keys = load()?.ok_or_else(|| SealingError::NoKeyToSeal { profile: ProfileName(profile.name.clone()) })?;
     Ok(Some(keys.seal(token_id, digest, secret, nonce()?)))
 }
 

@@ -6,6 +6,7 @@ mod access;
 mod account;
 mod arguments;
 mod domain;
+mod expansion;
 mod issue;
 mod keyring;
 mod reset;

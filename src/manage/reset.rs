@@ -2,7 +2,7 @@
 
 use pgrx::datum::{Interval, TimestampWithTimeZone};
 use pgrx::pg_extern;
-use token_auth_core::limits::MAX_GRACE;
+use token_auth_core::limits::{MAX_EXPIRY, MAX_GRACE};
 
 use super::arguments;
 use super::issue::{NewToken, TokenName};
@@ -14,13 +14,10 @@ use crate::pg::datum::Timestamp;
 use crate::pg::spi::Query;
 use crate::pg::tuple::Record;
 
-/// `END_TIMESTAMP` (datatype/timestamp.h): the start of the year 294277, which is out of the range of `timestamptz`.
-const END_TIMESTAMP: i64 = 9_223_371_331_200_000_000;
-
 /// Returns `(token_id, name, secret, hint, expires_at, previous_expires_at)`.
 #[pg_extern(sql = false)]
 fn reset_token(
-    token_id: Option<i64>,
+    id: Option<i64>,
     grace: Option<Interval>,
     expires_at: Option<TimestampWithTimeZone>,
     account_id: Option<i64>,
@@ -28,7 +25,7 @@ fn reset_token(
     static RETIRE: Query =
         Query::new("UPDATE token_auth.token SET replaced_at = $2, replaced_by = $3, expires_at = $4 WHERE id = $1");
     guarded(|| {
-        let target = Target::token(token_id, account_id)?.lock_home().lock_access_domains().lock()?;
+        let target = Target::token(id, account_id)?.lock_home().lock_access_domains().lock()?;
         let mut target = target.authorize()?;
         let access = target.take_access();
         let (profile, old) = (&target.account.profile, &target.row);
@@ -41,8 +38,12 @@ fn reset_token(
             .ok_or(ArgumentError::ImpossibleGrace)?;
         let retires_at = old.expires_at.map_or(grace_end, |expiry| expiry.min(grace_end));
         let expires_at = match expires_at {
-            Some(_) => arguments::expiry(expires_at, profile)?,
-            None => expiry_of_successor(old, now),
+            Some(_) => {
+                let expires_at = arguments::expiry(expires_at, profile)?;
+                target.check_lifetime(expires_at)?;
+                expires_at
+            }
+            None => target.limit_lifetime(expiry_of_successor(old, now)),
         };
         // The successor's access needs no check: the caller may manage the old token, which has the same access.
         let successor = NewToken {
@@ -51,6 +52,7 @@ fn reset_token(
             name: TokenName::AfterReset { name: &old.name, id: old.id },
             expires_at,
             metadata: old.metadata.clone(),
+            is_paused: old.is_paused,
             access: &access,
         };
         let new = successor.issue()?;
@@ -69,7 +71,7 @@ fn reset_token(
 
 /// Returns the expiry of the successor: it lives as long as the old token was to live from its creation.
 ///
-/// It never expires if the old token does not, or if the expiry would be out of the range of `timestamptz`. If the old token
+/// It never expires if the old token does not, or if the expiry would be later than any expiry can be. If the old token
 /// expires before its creation, the successor has the same expiry.
 fn expiry_of_successor(old: &Token, now: Timestamp) -> Option<Timestamp> {
     let expiry = old.expires_at.filter(|expiry| expiry.0 != i64::MAX)?;
@@ -77,5 +79,5 @@ fn expiry_of_successor(old: &Token, now: Timestamp) -> Option<Timestamp> {
     if lifetime <= 0 {
         return Some(expiry);
     }
-    now.0.checked_add(lifetime).filter(|expiry| *expiry < END_TIMESTAMP).map(Timestamp)
+    now.0.checked_add(lifetime).filter(|expiry| *expiry < MAX_EXPIRY).map(Timestamp)
 }

@@ -7,12 +7,13 @@
 
 use token_auth_core::scope::access::Access;
 
-use crate::arguments::{TextArg, required, text};
+use crate::arguments::{Tenant, TextArg, required, text};
 use crate::error::{Error, NotFound};
 use crate::model::account::Account;
 use crate::model::token::Token;
 use crate::model::{RowLock, access, domain, token};
 use crate::permission::{Action, Caller, check_not_token};
+use crate::pg::datum::Timestamp;
 
 /// The constructors of targets. An id that the caller does not know is one that does not exist.
 pub struct Target;
@@ -56,13 +57,13 @@ pub struct AccountOnly;
 pub struct DomainId(pub i64);
 
 impl Target {
-    /// Resolves an account. With `account_id`, another account is unknown.
+    /// Resolves an account. `account_id` is the argument of the function: see [`Tenant`].
     ///
     /// A token cannot manage accounts. It gets that error before it could find out which accounts exist.
     pub fn account(id: Option<i64>, account_id: Option<i64>) -> Result<AccountTarget, Error> {
-        let id = required(id, "account id")?;
+        let (id, tenant) = (required(id, "account id")?, Tenant::from_argument(account_id)?);
         check_not_token("manage accounts")?;
-        if account_id.is_some_and(|account_id| account_id != id) {
+        if !tenant.includes(id) {
             return Err(NotFound::Account(id).into());
         }
         Ok(AccountTarget { id })
@@ -76,40 +77,38 @@ impl Target {
         Ok(Locked { account: account.ok_or(NotFound::Account(id))?, row: AccountOnly })
     }
 
-    /// Resolves a domain and locks its account. With `account_id`, a domain of another account is unknown.
+    /// Resolves a domain and locks its account. `account_id` is as for [`Target::account`].
     ///
     /// The domains of an account are changed one after the other: two deletions could meet in the access of tokens, and
     /// two renamings in their names.
     pub fn domain(id: Option<i64>, account_id: Option<i64>) -> Result<DomainTarget, Error> {
-        let id = required(id, "domain id")?;
-        let owner = known_owner(domain::account_id(id), account_id)?;
+        let (id, tenant) = (required(id, "domain id")?, Tenant::from_argument(account_id)?);
+        let owner = known_owner(domain::account_id(id), tenant)?;
         let account = owner.and_then(|owner| Account::lock(owner, RowLock::NoKeyUpdate));
         Ok(DomainTarget { account: account.ok_or(NotFound::Domain(id))?, id })
     }
 
-    /// Resolves a token and locks its account. With `account_id`, a token of another account is unknown.
+    /// Resolves a token and locks its account. `account_id` is as for [`Target::account`].
     pub fn token(id: Option<i64>, account_id: Option<i64>) -> Result<TokenTarget, Error> {
-        let id = required(id, "token id")?;
-        let owner = known_owner(token::account_id(id), account_id)?;
+        let (id, tenant) = (required(id, "token id")?, Tenant::from_argument(account_id)?);
+        let owner = known_owner(token::account_id(id), tenant)?;
         let account = owner.and_then(|owner| Account::lock(owner, RowLock::KeyShare));
         Ok(TokenTarget { account: account.ok_or(NotFound::Token(id))?, id })
     }
 
     /// Resolves a token for a call that changes nothing, which takes no lock and works on a standby.
     pub fn token_to_read(id: Option<i64>, account_id: Option<i64>) -> Result<Locked<Token>, Error> {
-        let id = required(id, "token id")?;
-        let owner = known_owner(token::account_id(id), account_id)?;
+        let (id, tenant) = (required(id, "token id")?, Tenant::from_argument(account_id)?);
+        let owner = known_owner(token::account_id(id), tenant)?;
         let account = owner.and_then(Account::load).ok_or(NotFound::Token(id))?;
         Ok(Locked { account, row: Token::load(id)? })
     }
 }
 
 /// Returns the account of an object, unless the call names another one or the caller does not know it.
-fn known_owner(owner: Option<i64>, account_id: Option<i64>) -> Result<Option<i64>, Error> {
+fn known_owner(owner: Option<i64>, tenant: Tenant) -> Result<Option<i64>, Error> {
     let caller = Caller::current()?;
-    let is_known =
-        |owner: &i64| account_id.is_none_or(|account_id| account_id == *owner) && caller.knows_account(*owner);
-    Ok(owner.filter(is_known))
+    Ok(owner.filter(|owner| tenant.includes(*owner) && caller.knows_account(*owner)))
 }
 
 impl AccountTarget {
@@ -207,6 +206,16 @@ impl<R> Authorized<R> {
         self.caller.check_grants(access)
     }
 
+    /// Returns an error if the caller may not give a token this expiry: see [`Caller::check_lifetime`].
+    pub fn check_lifetime(&self, expires_at: Option<Timestamp>) -> Result<(), Error> {
+        self.caller.check_lifetime(expires_at)
+    }
+
+    /// Returns a default expiry, limited by the caller's own: see [`Caller::limit_lifetime`].
+    pub fn limit_lifetime(&self, expires_at: Option<Timestamp>) -> Option<Timestamp> {
+        self.caller.limit_lifetime(expires_at)
+    }
+
     /// Returns an error if the caller may not know whether a domain exists.
     pub fn check_knows_domain(&self, domain_id: Option<i64>) -> Result<(), Error> {
         self.caller.check_knows_domain(domain_id)
@@ -214,6 +223,11 @@ impl<R> Authorized<R> {
 }
 
 impl Authorized<Token> {
+    /// Returns an error if the token is the caller itself. `action` completes "may not ...".
+    pub fn check_is_not_caller(&self, action: &'static str) -> Result<(), Error> {
+        self.caller.check_is_not(self.row.id, action)
+    }
+
     /// Returns the access of the token: the one that the caller's rights were compared with, or else the current one.
     pub fn take_access(&mut self) -> Vec<Access> {
         self.access.take().unwrap_or_else(|| access::of_token(self.row.id))

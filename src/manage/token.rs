@@ -6,9 +6,10 @@ use token_auth_core::scope::access::Access;
 
 use super::arguments;
 use super::issue::{NewToken, TokenName};
-use super::target::Target;
+use super::target::{Authorized, Target};
 use crate::arguments::{TextArg, new_name, required, text};
-use crate::error::{ArgumentError, guarded, map_foreign_key_violation};
+use crate::error::{ArgumentError, Error, ProfileName, guarded, map_foreign_key_violation};
+use crate::model::token::Token;
 use crate::permission::Action;
 use crate::pg::datum::Jsonb;
 use crate::pg::spi::Query;
@@ -39,10 +40,13 @@ fn create_token(
         let home = home?;
         let scopes = arguments::scopes(scopes, &target.account.profile)?;
         let expires_at = arguments::expiry(expires_at, &target.account.profile)?;
+        target.check_lifetime(expires_at)?;
         let access = [Access::new(home.filter(|_| !all_domains), scopes)];
         target.check_grants(&access)?;
         let name = TokenName::Given(name);
-        let token = NewToken { account: &target.account, home, name, expires_at, metadata, access: &access }.issue()?;
+        let token =
+            NewToken { account: &target.account, home, name, expires_at, metadata, is_paused: false, access: &access }
+                .issue()?;
         Ok(Record([
             token.id.into(),
             token.name.into(),
@@ -54,67 +58,92 @@ fn create_token(
 }
 
 #[pg_extern(sql = false)]
-fn pause_token(id: Option<i64>, account_id: Option<i64>) {
+fn pause_token(id: Option<i64>, account_id: Option<i64>) -> bool {
     static PAUSE: Query = Query::new(
         "UPDATE token_auth.token SET paused_at = pg_catalog.clock_timestamp() WHERE id = $1 AND paused_at IS NULL",
     );
     guarded(|| {
         let target = Target::token(id, account_id)?.lock()?.authorize()?;
         target.account.profile.check_can_pause()?;
-        PAUSE.execute(&[target.row.id.into()]);
-        Ok(())
+        Ok(PAUSE.execute(&[target.row.id.into()]) > 0)
     })
 }
 
 /// It does not ask for `can_pause`: a token that was paused before its profile changed must not stay paused for ever.
 #[pg_extern(sql = false)]
-fn resume_token(id: Option<i64>, account_id: Option<i64>) {
+fn resume_token(id: Option<i64>, account_id: Option<i64>) -> bool {
     static RESUME: Query =
         Query::new("UPDATE token_auth.token SET paused_at = NULL WHERE id = $1 AND paused_at IS NOT NULL");
     guarded(|| {
         let target = Target::token(id, account_id)?.lock()?.authorize()?;
-        RESUME.execute(&[target.row.id.into()]);
-        Ok(())
+        Ok(RESUME.execute(&[target.row.id.into()]) > 0)
     })
 }
 
 #[pg_extern(sql = false)]
-fn rename_token(id: Option<i64>, name: TextArg<'_>, account_id: Option<i64>) {
-    static RENAME: Query = Query::new("UPDATE token_auth.token SET name = $2 WHERE id = $1");
+fn rename_token(id: Option<i64>, name: TextArg<'_>, account_id: Option<i64>) -> bool {
+    static RENAME: Query = Query::new("UPDATE token_auth.token SET name = $2 WHERE id = $1 AND name <> $2");
     guarded(|| {
         let name = new_name(name, "name")?;
         let target = Target::token(id, account_id)?.lock()?.authorize()?;
         target.account.profile.check_can_rename()?;
-        RENAME.execute(&[target.row.id.into(), name.into()]);
-        Ok(())
+        Ok(RENAME.execute(&[target.row.id.into(), name.into()]) > 0)
     })
 }
 
+/// The end of a grace can be moved, too.
 #[pg_extern(sql = false)]
-fn set_token_expiry(id: Option<i64>, expires_at: Option<TimestampWithTimeZone>, account_id: Option<i64>) {
-    static SET: Query = Query::new("UPDATE token_auth.token SET expires_at = $2 WHERE id = $1");
+fn set_token_expiry(id: Option<i64>, expires_at: Option<TimestampWithTimeZone>, account_id: Option<i64>) -> bool {
+    static SET: Query =
+        Query::new("UPDATE token_auth.token SET expires_at = $2 WHERE id = $1 AND expires_at IS DISTINCT FROM $2");
     guarded(|| {
         let target = Target::token(id, account_id)?.lock_home().lock()?.authorize()?;
-        let expires_at = arguments::expiry(expires_at, &target.account.profile)?;
-        target.row.check_live()?;
-        SET.execute(&[target.row.id.into(), expires_at.into()]);
-        Ok(())
+        let new = arguments::expiry(expires_at, &target.account.profile)?;
+        target.check_lifetime(new)?;
+        if expires_at.is_none() {
+            let instead = "Pass infinity for a token that never expires.";
+            return Err(ArgumentError::NullWidens { what: "expires_at", instead }.into());
+        }
+        target.row.check_not_expired()?;
+        if target.row.was_reset && new.is_none() {
+            return Err(ArgumentError::GraceWithoutEnd(target.row.id).into());
+        }
+        Ok(SET.execute(&[target.row.id.into(), new.into()]) > 0)
     })
 }
 
 #[pg_extern(sql = false)]
-fn set_token_metadata(id: Option<i64>, metadata: Option<&[u8]>, account_id: Option<i64>) {
-    static SET: Query = Query::new("UPDATE token_auth.token SET metadata = $2 WHERE id = $1");
+fn set_token_metadata(id: Option<i64>, metadata: Option<&[u8]>, account_id: Option<i64>) -> bool {
     guarded(|| {
         let metadata = arguments::metadata(required(metadata, "metadata")?)?;
         let target = Target::token(id, account_id)?.lock()?.authorize()?;
-        SET.execute(&[target.row.id.into(), metadata.into()]);
-        Ok(())
+        set_metadata(&target, metadata)
     })
 }
 
+/// The token is locked before its metadata is read, so no concurrent change is lost.
 #[pg_extern(sql = false)]
-fn delete_token(id: Option<i64>, confirm_name: TextArg<'_>, account_id: Option<i64>) {
+fn merge_token_metadata(id: Option<i64>, metadata: Option<&[u8]>, account_id: Option<i64>) -> bool {
+    static MERGE: Query = Query::new("SELECT $1 || $2");
+    guarded(|| {
+        let added = arguments::metadata(required(metadata, "metadata")?)?;
+        let target = Target::token(id, account_id)?.lock()?.authorize()?;
+        let merged = MERGE.row(&[target.row.metadata.clone().into(), added.into()], |row| row.get_not_null::<Jsonb>(1));
+        let merged = merged.expect("a query without FROM returns a row");
+        set_metadata(&target, arguments::metadata(&merged.0)?)
+    })
+}
+
+/// A token cannot change its own metadata, because the application trusts what it wrote there.
+fn set_metadata(target: &Authorized<Token>, metadata: Jsonb) -> Result<bool, Error> {
+    static SET: Query =
+        Query::new("UPDATE token_auth.token SET metadata = $2 WHERE id = $1 AND metadata::text <> $2::text");
+    target.check_is_not_caller("change its own metadata")?;
+    Ok(SET.execute(&[target.row.id.into(), metadata.into()]) > 0)
+}
+
+#[pg_extern(sql = false)]
+fn delete_token(id: Option<i64>, confirm_name: TextArg<'_>, account_id: Option<i64>) -> bool {
     static DELETE: Query = Query::new("DELETE FROM token_auth.token WHERE id = $1");
     guarded(|| {
         let confirm_name = text(confirm_name, "confirm_name")?;
@@ -125,11 +154,10 @@ fn delete_token(id: Option<i64>, confirm_name: TextArg<'_>, account_id: Option<i
                 return Err(ArgumentError::NotConfirmed { what: "token", id: token.id }.into());
             }
             None if profile.confirms_delete => {
-                return Err(ArgumentError::Unconfirmed { profile: profile.name, id: token.id }.into());
+                return Err(ArgumentError::Unconfirmed { profile: ProfileName(profile.name), id: token.id }.into());
             }
             _ => {}
         }
-        map_foreign_key_violation("token", token.id, || DELETE.execute(&[token.id.into()]))?;
-        Ok(())
+        Ok(map_foreign_key_violation("token", token.id, || DELETE.execute(&[token.id.into()]))? > 0)
     })
 }

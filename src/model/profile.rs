@@ -8,7 +8,7 @@ use pgrx::datum::Interval;
 use token_auth_core::scope::Scope;
 use token_auth_core::scope::catalog::{self, Resource};
 
-use crate::error::{ArgumentError, Error, KnownScopes, NotFound, PermissionError, excerpt};
+use crate::error::{ArgumentError, Error, KnownScopes, NotFound, PermissionError, ProfileName, excerpt};
 use crate::pg::spi::{Query, ResultRow};
 
 /// The rules of a profile.
@@ -102,7 +102,13 @@ impl Profile {
         let listed = scopes().take(MAX_LISTED).map(|(resource, action)| format!("{resource}:{action}")).collect();
         let known = KnownScopes { listed, more: scopes().skip(MAX_LISTED).count() };
         let near = catalog::near(resources, scope);
-        Err(ArgumentError::UnknownScope { scope: text.to_string(), profile: self.name.clone(), known, near }.into())
+        Err(ArgumentError::UnknownScope {
+            scope: text.to_string(),
+            profile: ProfileName(self.name.clone()),
+            known,
+            near,
+        }
+        .into())
     }
 
     fn check(
@@ -115,7 +121,7 @@ impl Profile {
         if is_allowed {
             Ok(())
         } else {
-            Err(PermissionError::Profile { profile: self.name.clone(), rule, action, instead }.into())
+            Err(PermissionError::Profile { profile: ProfileName(self.name.clone()), rule, action, instead }.into())
         }
     }
 }

@@ -15,14 +15,16 @@ pub struct Token {
     pub expires_at: Option<Timestamp>,
     pub created_at: Timestamp,
     pub metadata: Jsonb,
-    was_reset: bool,
+    pub is_paused: bool,
+    pub was_reset: bool,
 }
 
 impl Token {
     /// Locks a token FOR NO KEY UPDATE and loads it.
     pub fn lock(id: i64) -> Result<Self, Error> {
         static LOCK: Query = Query::new(
-            "SELECT id, domain_id, name, expires_at, created_at, metadata, replaced_at IS NOT NULL AS was_reset
+            "SELECT id, domain_id, name, expires_at, created_at, metadata,
+                    paused_at IS NOT NULL AS is_paused, replaced_at IS NOT NULL AS was_reset
                FROM token_auth.token
               WHERE id = $1
                 FOR NO KEY UPDATE",
@@ -33,7 +35,8 @@ impl Token {
     /// Loads the current token without a lock.
     pub fn load(id: i64) -> Result<Self, Error> {
         static LOAD: Query = Query::new(
-            "SELECT id, domain_id, name, expires_at, created_at, metadata, replaced_at IS NOT NULL AS was_reset
+            "SELECT id, domain_id, name, expires_at, created_at, metadata,
+                    paused_at IS NOT NULL AS is_paused, replaced_at IS NOT NULL AS was_reset
                FROM token_auth.token
               WHERE id = $1",
         );
@@ -48,15 +51,19 @@ impl Token {
             expires_at: row.get(c"expires_at"),
             created_at: row.get_not_null(c"created_at"),
             metadata: row.get_not_null(c"metadata"),
+            is_paused: row.get_not_null(c"is_paused"),
             was_reset: row.get_not_null(c"was_reset"),
         }
     }
 
     /// Returns an error if the token was reset or has expired.
     pub fn check_live(&self) -> Result<(), Error> {
-        if self.was_reset {
-            Err(StateError::AlreadyReset(self.id).into())
-        } else if decision::has_expired(self.expires_at.map(|at| at.0), clock::now().0) {
+        if self.was_reset { Err(StateError::AlreadyReset(self.id).into()) } else { self.check_not_expired() }
+    }
+
+    /// Returns an error if the token has expired, or if its grace has ended.
+    pub fn check_not_expired(&self) -> Result<(), Error> {
+        if decision::has_expired(self.expires_at.map(|at| at.0), clock::now().0) {
             Err(StateError::Expired(self.id).into())
         } else {
             Ok(())

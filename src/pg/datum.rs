@@ -96,6 +96,11 @@ impl Jsonb {
         Self(pg_sys::JB_FOBJECT.to_ne_bytes().to_vec())
     }
 
+    /// Returns true if it is an object.
+    pub fn is_object(&self) -> bool {
+        is_json_object(&self.0)
+    }
+
     /// Returns true if it is `{}`.
     pub fn is_empty_object(&self) -> bool {
         self.0 == pg_sys::JB_FOBJECT.to_ne_bytes()
@@ -117,6 +122,11 @@ impl IntoDatum for Jsonb {
     fn type_oid() -> pg_sys::Oid {
         pg_sys::JSONBOID
     }
+}
+
+/// Returns true if the bytes of a `jsonb` after the length word are those of an object: its container header says so.
+pub fn is_json_object(jsonb: &[u8]) -> bool {
+    jsonb.first_chunk().is_some_and(|header| u32::from_ne_bytes(*header) & pg_sys::JB_FOBJECT != 0)
 }
 
 /// A `jsonb` argument, passed on without a copy. It may have any length.

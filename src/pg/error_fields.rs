@@ -1,7 +1,7 @@
-//! The schema, table and constraint that a PostgreSQL error names.
+//! The schema, table and constraint that a PostgreSQL error names, read and set.
 //!
 //! pgrx turns an error into a Rust panic with its SQLSTATE, message, detail and hint, and drops the other fields. An error
-//! context callback (`errfinish` in utils/error/elog.c) sees the whole report first.
+//! context callback (`errfinish` in utils/error/elog.c) sees the whole report first, and can set fields.
 //!
 //! The callback also shortens long texts. A trigger of another role may raise an error of a gigabyte, and pgrx copies it
 //! with Rust's allocator, which ends the server if it finds no memory.
@@ -23,6 +23,7 @@ mod unguarded {
         pub fn errmsg_internal(format: *const c_char, ...) -> c_int;
         pub fn errdetail_internal(format: *const c_char, ...) -> c_int;
         pub fn errhint(format: *const c_char, ...) -> c_int;
+        pub fn err_generic_string(field: c_int, text: *const c_char) -> c_int;
     }
 }
 
@@ -43,6 +44,17 @@ thread_local! {
 }
 
 impl ErrorFields {
+    /// Returns the fields of the last error that was raised under an [`ErrorWatch`] or with a [`NamedConstraint`], and
+    /// forgets them.
+    pub fn take_last_error() -> Option<Self> {
+        LAST_ERROR.take()
+    }
+
+    /// Forgets the last error.
+    pub fn clear() {
+        LAST_ERROR.set(None);
+    }
+
     /// Returns the fields of the last error that was raised under an [`ErrorWatch`].
     pub fn of_last_error() -> Option<Self> {
         LAST_ERROR.get()
@@ -92,6 +104,53 @@ impl Drop for ErrorWatch {
     fn drop(&mut self) {
         // SAFETY: later callbacks are off the stack again. After an error pgrx restores the stack.
         unsafe { pg_sys::error_context_stack = self.callback.previous }
+    }
+}
+
+/// The name of a constraint for the field CONSTRAINT of the error that is raised next.
+pub struct NamedConstraint;
+
+thread_local! {
+    /// The name, followed by zeros.
+    static CONSTRAINT: Cell<Option<[u8; NAME]>> = const { Cell::new(None) };
+}
+
+/// The callback that sets the field. It is on the stack of callbacks from the moment that an error is raised in Rust until
+/// PostgreSQL has reported it, and then PostgreSQL takes it off.
+static mut NAMING: pg_sys::ErrorContextCallback =
+    pg_sys::ErrorContextCallback { previous: ptr::null_mut(), callback: Some(set_constraint), arg: ptr::null_mut() };
+
+impl NamedConstraint {
+    /// Gives this name to the error that the caller raises next. An empty one is no name.
+    pub fn of_next_error(name: &str) {
+        let mut bytes = [0; NAME];
+        let length = name.floor_char_boundary(NAME - 1);
+        bytes[..length].copy_from_slice(&name.as_bytes()[..length]);
+        LAST_ERROR.set(Some(ErrorFields { schema: [0; NAME], table: [0; NAME], constraint: bytes }));
+        CONSTRAINT.set((length > 0).then(|| bytes));
+        // SAFETY: the stack is a list of callbacks that are alive. The only thread of the process uses it.
+        unsafe {
+            let naming = &raw mut NAMING;
+            // An error that was caught in Rust has left it there. It must not be in the list twice.
+            let mut link = &raw mut pg_sys::error_context_stack;
+            while !(*link).is_null() {
+                if *link == naming {
+                    *link = (*naming).previous;
+                } else {
+                    link = &raw mut (**link).previous;
+                }
+            }
+            (*naming).previous = pg_sys::error_context_stack;
+            pg_sys::error_context_stack = naming;
+        }
+    }
+}
+
+/// Sets the field of the report that PostgreSQL is finishing, once. It must not panic.
+unsafe extern "C-unwind" fn set_constraint(_argument: *mut c_void) {
+    if let Some(name) = CONSTRAINT.take() {
+        // SAFETY: the name ends with a zero, and is copied.
+        unsafe { unguarded::err_generic_string(pg_sys::PG_DIAG_CONSTRAINT_NAME as c_int, name.as_ptr().cast()) };
     }
 }
 

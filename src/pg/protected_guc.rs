@@ -3,6 +3,8 @@
 //! It is a setting because PostgreSQL then does the rest: the value ends with the transaction, follows savepoints, and is
 //! copied into parallel workers (utils/misc/guc.c). The check hook refuses every value except the one that [`set`] is
 //! setting. That permission is for one value, once, and is withdrawn on every way out, errors included.
+//!
+//! While the sticky flag is raised (`sticky_flag.rs`), a value that a rollback restores is emptied.
 
 use std::cell::Cell;
 use std::ffi::{CStr, CString, c_char, c_void};
@@ -10,6 +12,8 @@ use std::ptr;
 use std::sync::OnceLock;
 
 use pgrx::{PgSqlErrorCode, pg_guard, pg_sys};
+
+use super::sticky_flag;
 
 /// The most bytes of a value.
 pub const MAX_VALUE: usize = 63;
@@ -54,7 +58,7 @@ pub fn define(definition: Definition) {
             pg_sys::GucContext::PGC_SUSET,
             (pg_sys::GUC_DISALLOW_IN_FILE | pg_sys::GUC_DISALLOW_IN_AUTO_FILE | pg_sys::GUC_NOT_IN_SAMPLE) as i32,
             Some(check),
-            None,
+            Some(assign),
             None,
         );
     }
@@ -140,4 +144,18 @@ unsafe extern "C-unwind" fn check(
         pg_sys::GUC_check_errhint_string = definition.refusal_hint.as_ptr().cast_mut();
     }
     false
+}
+
+/// Empties a value that the end of a subtransaction restores while the sticky flag is raised. It must not raise an error.
+///
+/// The end of a subtransaction restores settings after its callbacks (`AbortSubTransaction` in access/transam/xact.c), and
+/// parallel workers copy the stored value. So the value itself is changed.
+unsafe extern "C-unwind" fn assign(value: *const c_char, _extra: *mut c_void) {
+    // SAFETY: PostgreSQL passes a C string or null. A value that is not empty was allocated for this setting when it was set,
+    // and is read by nobody while this runs.
+    unsafe {
+        if sticky_flag::is_raised() && !value.is_null() && *value != 0 {
+            *value.cast_mut() = 0;
+        }
+    }
 }

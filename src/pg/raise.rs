@@ -3,6 +3,8 @@
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::{PgLogLevel, PgSqlErrorCode};
 
+use super::error_fields::NamedConstraint;
+
 /// The hint of every error about a missing or altered object of the extension.
 pub const RECREATE_HINT: &str = "Objects of the extension were altered or dropped. ALTER EXTENSION token_auth UPDATE brings \
                                  them in step with the library; otherwise drop and create the extension.";
@@ -10,6 +12,13 @@ pub const RECREATE_HINT: &str = "Objects of the extension were altered or droppe
 /// Raises an error with this hint.
 pub fn raise(code: PgSqlErrorCode, message: impl Into<String>, hint: &str) -> ! {
     ErrorReport::new(code, message.into(), "token_auth").set_hint(hint).report(PgLogLevel::ERROR);
+    unreachable!("reporting an ERROR does not return")
+}
+
+/// Raises an error with the name of a constraint, or a word like it, in its field CONSTRAINT.
+pub fn raise_with_constraint(report: ErrorReport, constraint: &str) -> ! {
+    NamedConstraint::of_next_error(constraint);
+    report.report(PgLogLevel::ERROR);
     unreachable!("reporting an ERROR does not return")
 }
 

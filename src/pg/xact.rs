@@ -22,12 +22,34 @@ pub fn check_not_read_only(command: &CStr) {
     unsafe { pg_sys::PreventCommandIfReadOnly(command.as_ptr()) }
 }
 
-/// Returns true if the statement that calls the current function is a transaction of its own.
-///
-/// That is so outside a transaction block, unless another function calls this one: it would have an error context.
+/// Returns true if the statement that calls the current function is a transaction of its own: outside a transaction block,
+/// unless a function, a procedure or a DO block calls it.
 pub fn is_single_statement() -> bool {
-    // SAFETY: reads variables of the process.
-    unsafe { !pg_sys::IsTransactionBlock() && pg_sys::error_context_stack.is_null() }
+    // SAFETY: reads the state of the transaction.
+    !unsafe { pg_sys::IsTransactionBlock() } && !is_in_procedural_code() && !is_in_sql_function()
+}
+
+/// Returns true in code of a procedural language: it is connected to SPI, even while it evaluates a simple expression.
+fn is_in_procedural_code() -> bool {
+    // SAFETY: looks for a name among the relations that a function of this session has registered, of which there are none,
+    // and has no effect.
+    unsafe { pg_sys::SPI_unregister_relation(c"".as_ptr()) != pg_sys::SPI_ERROR_UNCONNECTED }
+}
+
+/// Returns true in a query of a function in the language SQL: the executor's memory belongs to that of the function
+/// (`fmgr_sql` in executor/functions.c).
+fn is_in_sql_function() -> bool {
+    // SAFETY: memory contexts are a tree up to TopMemoryContext, and names are C strings or null.
+    unsafe {
+        let mut context = pg_sys::CurrentMemoryContext;
+        while let Some(current) = context.as_ref() {
+            if !current.name.is_null() && CStr::from_ptr(current.name).to_bytes().starts_with(b"SQL function") {
+                return true;
+            }
+            context = current.parent;
+        }
+    }
+    false
 }
 
 /// Returns true if the whole transaction uses one snapshot (REPEATABLE READ and SERIALIZABLE).

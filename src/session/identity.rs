@@ -1,4 +1,4 @@
-//! The setting `token_auth.identity`: the token of this transaction.
+//! The setting `token_auth.identity`: the token of this transaction, or that the transaction is refused.
 
 use std::cell::Cell;
 use std::ffi::CString;
@@ -6,6 +6,7 @@ use std::ffi::CString;
 use token_auth_core::identity::{self, Identity};
 
 use crate::pg::protected_guc::{self, Definition, MAX_VALUE, Value};
+use crate::pg::sticky_flag;
 
 const _: () = assert!(identity::MAX_LENGTH <= MAX_VALUE);
 
@@ -26,6 +27,9 @@ pub fn current_identity() -> Option<Identity> {
         /// The value that was parsed last: policies ask for each row.
         static PARSED: Cell<Option<(Value, Identity)>> = const { Cell::new(None) };
     }
+    if is_refused() {
+        return None;
+    }
     let value = protected_guc::value()?;
     if let Some((parsed, identity)) = PARSED.get()
         && parsed == value
@@ -39,12 +43,28 @@ pub fn current_identity() -> Option<Identity> {
     Some(identity)
 }
 
+/// Returns true if this transaction is refused.
+pub fn is_refused() -> bool {
+    sticky_flag::is_raised()
+}
+
+/// Refuses this transaction: it has no identity, and manages nothing.
+///
+/// That ends with the transaction, by [`set_identity`] or by [`clear_identity`], and not by a rollback to a savepoint. A
+/// rollback that undoes one of these two refuses the transaction again, whatever identity it restores.
+pub fn refuse() {
+    sticky_flag::raise();
+    protected_guc::clear();
+}
+
 /// Authenticates this transaction as a token, until it ends.
 pub fn set_identity(identity: Identity) {
+    sticky_flag::lower();
     protected_guc::set(&CString::new(identity.to_string()).expect("digits have no NUL in them"));
 }
 
-/// Ends the authentication of this transaction.
+/// Ends the authentication of this transaction, and its refusal.
 pub fn clear_identity() {
+    sticky_flag::lower();
     protected_guc::clear();
 }

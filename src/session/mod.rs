@@ -1,46 +1,57 @@
 //! A transaction that is authenticated as a token: how that begins and ends, and what the token may do.
 
-pub mod identity;
+mod identity;
 mod token;
+
+pub use self::identity::define as define_identity;
 
 use std::rc::Rc;
 
-use pgrx::{pg_extern, warning};
+use pgrx::pg_extern;
+use token_auth_core::identity::Identity;
 
 use self::token::with_current;
 use crate::arguments::TextArg;
 use crate::error::{EnvironmentError, Error, PermissionError, guarded};
-use crate::pg::tuple::Composite;
-use crate::pg::varlena::OwnedArray;
+use crate::pg::varlena::{OwnedArray, VarlenaArg};
 use crate::pg::xact;
-use crate::verify;
 use crate::verify::state::TokenState;
+use crate::verify::{self, Verification};
 
-/// Ends an earlier authentication, even if this secret is refused.
 #[pg_extern(sql = false)]
-fn authenticate(secret: TextArg<'_>) -> Composite {
-    guarded(|| {
-        check_not_parallel("authenticate")?;
-        identity::clear_identity();
-        let (verification, identity) = verify::identify(secret);
-        if let Some(identity) = identity {
-            identity::set_identity(identity);
-            if xact::is_single_statement() {
-                warning!(
-                    "authenticate() lasts until the end of the transaction, which is this statement: call it after BEGIN"
-                );
-            }
-        }
-        Ok(verification)
-    })
+fn authenticate(secret: TextArg<'_>) -> Verification {
+    guarded(|| authenticate_as("authenticate", || verify::identify(secret)))
 }
 
 #[pg_extern(sql = false)]
-fn deauthenticate() {
+fn authenticate_digest(digest: Option<VarlenaArg<'_>>) -> Verification {
+    guarded(|| authenticate_as("authenticate_digest", || verify::identify_digest(digest)))
+}
+
+/// Authenticates the transaction as the token that `identify` returns, or refuses it.
+fn authenticate_as(
+    function: &'static str,
+    identify: impl FnOnce() -> (Verification, Option<Identity>),
+) -> Result<Verification, Error> {
+    check_not_parallel(function)?;
+    if xact::is_single_statement() {
+        return Err(EnvironmentError::NoTransactionBlock(function).into());
+    }
+    let (verification, identity) = identify();
+    match identity {
+        Some(identity) => identity::set_identity(identity),
+        None => identity::refuse(),
+    }
+    Ok(verification)
+}
+
+#[pg_extern(sql = false)]
+fn deauthenticate() -> bool {
     guarded(|| {
         check_not_parallel("deauthenticate")?;
+        let had_effect = identity::is_refused() || identity::current_identity().is_some();
         identity::clear_identity();
-        Ok(())
+        Ok(had_effect)
     })
 }
 
@@ -74,11 +85,16 @@ fn allowed_domain_ids(scope: TextArg<'_>) -> OwnedArray {
 
 /// Returns the session token, or `None` if the transaction is not authenticated.
 ///
-/// A token that is no longer valid is an error: a call that it was allowed to make must not be made as another user.
+/// A token that is no longer valid is an error, and so is a refused transaction: a call must not be made as another user.
 pub fn current_token() -> Result<Option<Rc<TokenState>>, Error> {
-    let Some(identity) = identity::current_identity() else { return Ok(None) };
+    let Some(identity) = current_identity()? else { return Ok(None) };
     let token = with_current(|session| Rc::clone(&session.token));
     token.map(Some).ok_or(PermissionError::SessionTokenInvalid(identity.token_id).into())
+}
+
+/// Returns the identity of the transaction, even if its token is no longer valid. A refused transaction is an error.
+pub fn current_identity() -> Result<Option<Identity>, Error> {
+    if identity::is_refused() { Err(PermissionError::Refused.into()) } else { Ok(identity::current_identity()) }
 }
 
 /// A setting cannot change while a parallel query runs: its workers have their copy already.

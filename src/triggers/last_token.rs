@@ -9,16 +9,16 @@
 use pgrx::{PgTrigger, pg_trigger};
 
 use super::{TriggerResult, check_table, old_row};
-use crate::error::{EnvironmentError, StateError, guarded};
+use crate::error::{DomainName, EnvironmentError, ProfileName, StateError, guarded};
 use crate::pg::datum::TypedDatum;
-use crate::pg::spi::Query;
+use crate::pg::spi::{Query, ResultRow};
 use crate::pg::{clock, xact};
 
 /// AFTER DELETE OR UPDATE of a token that was live, for each row.
 #[pg_trigger(sql = false)]
 fn keep_last_token<'a>(trigger: &'a PgTrigger<'a>) -> TriggerResult<'a> {
     static LOCK_DOMAIN: Query = Query::new(
-        "SELECT d.name, p.name
+        "SELECT d.id, d.name, p.name
            FROM token_auth.domain d
            JOIN token_auth.account a ON a.id = d.account_id
            JOIN token_auth.profile p ON p.name = a.profile
@@ -37,8 +37,7 @@ fn keep_last_token<'a>(trigger: &'a PgTrigger<'a>) -> TriggerResult<'a> {
         check_table(trigger)?;
         let old = old_row(trigger)?;
         let home: Option<i64> = old.get_by_name("domain_id").map_err(|_| EnvironmentError::ForeignTable)?;
-        let guarded_domain =
-            LOCK_DOMAIN.row_latest_snapshot(&[home.into()], |row| (row.get_not_null(1), row.get_not_null(2)));
+        let guarded_domain = LOCK_DOMAIN.row_latest_snapshot(&[home.into()], domain_and_profile);
         let Some((domain, profile)) = guarded_domain else { return Ok(()) };
         let live: [TypedDatum; 2] = [home.into(), clock::now().into()];
         if OTHER.row_latest_snapshot(&live, |_| ()).is_some() {
@@ -56,7 +55,7 @@ fn keep_last_token<'a>(trigger: &'a PgTrigger<'a>) -> TriggerResult<'a> {
 #[pg_trigger(sql = false)]
 fn keep_last_tokens_on_truncate<'a>(trigger: &'a PgTrigger<'a>) -> TriggerResult<'a> {
     static DOMAIN: Query = Query::new(
-        "SELECT d.name, p.name
+        "SELECT d.id, d.name, p.name
            FROM token_auth.domain d
            JOIN token_auth.account a ON a.id = d.account_id
            JOIN token_auth.profile p ON p.name = a.profile
@@ -66,10 +65,15 @@ fn keep_last_tokens_on_truncate<'a>(trigger: &'a PgTrigger<'a>) -> TriggerResult
     );
     guarded(|| {
         check_table(trigger)?;
-        match DOMAIN.row_latest_snapshot(&[], |row| (row.get_not_null(1), row.get_not_null(2))) {
+        match DOMAIN.row_latest_snapshot(&[], domain_and_profile) {
             Some((domain, profile)) => Err(StateError::LastTokenTruncated { domain, profile }.into()),
             None => Ok(()),
         }
     });
     Ok(None)
+}
+
+fn domain_and_profile(row: &ResultRow) -> (DomainName, ProfileName) {
+    let domain = DomainName { id: row.get_not_null(1), name: row.get_not_null(2) };
+    (domain, ProfileName(row.get_not_null(3)))
 }

@@ -88,7 +88,18 @@ fn add_accounts(db: &mut Client, count: u64) {
     load::set_sequences(db);
 }
 
-/// Vacuums and checkpoints, so that nothing runs in the background during a measurement.
+/// Creates a database in which one account has all tokens.
+pub fn create_with_one_account(server: &Server, tokens: u64) -> String {
+    let name = "one_account";
+    server.admin().run(&format!("CREATE DATABASE {name}"), &[]);
+    let mut db = server.connect(name);
+    db.run("CREATE EXTENSION token_auth", &[]);
+    add_accounts(&mut db, 1);
+    load(server, name, &Tokens { first: 1, count: tokens, accounts: 1, expired: false });
+    settle(&mut db);
+    name.to_owned()
+}
+
 /// Loads everything that a verification reads into the shared buffers: a short measurement would measure that.
 pub fn into_memory(server: &Server, database: &str) {
     server.connect(database).run(
@@ -98,6 +109,7 @@ pub fn into_memory(server: &Server, database: &str) {
     );
 }
 
+/// Vacuums and checkpoints, so that nothing runs in the background during a measurement.
 pub fn settle(db: &mut Client) {
     db.run("VACUUM (FREEZE, ANALYZE)", &[]);
     db.run("CHECKPOINT", &[]);

@@ -3,7 +3,7 @@
 use super::{machine, required, tables};
 use crate::{
     bench::{Bench, FEWER},
-    sections::{changes, connections, deletion, domains, growth, idle, in_loop, management, socket},
+    sections::{changes, connections, deletion, domains, growth, idle, in_loop, list, management, socket},
     sizes::{TOKENS_PER_ACCOUNT, short},
 };
 use std::time::Duration;
@@ -26,6 +26,7 @@ pub fn text(bench: &Bench, took: Duration) -> String {
         (growth::NAME, more_tokens),
         (connections::NAME, more_connections),
         (domains::NAME, more_domains),
+        (list::NAME, list_of_tokens),
         (changes::NAME, while_tokens_change),
         (management::NAME, create_and_reset),
         (idle::NAME, idle_backends),
@@ -152,6 +153,19 @@ fn more_domains(bench: &Bench) -> String {
 ",
         tables::number_of(bench.sizes.domain_tokens),
         tables::domains(bench)
+    )
+}
+
+fn list_of_tokens(bench: &Bench) -> String {
+    format!(
+        "## The list of tokens
+
+Pages of 20 rows of the view `tokens`, in an account with {} tokens. Median of calls of one client, which shares a processor with its
+backend.
+
+{}",
+        short(bench.sizes.main()),
+        tables::list(bench)
     )
 }
 

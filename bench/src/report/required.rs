@@ -4,7 +4,7 @@ use super::{number, tables::Table};
 use crate::{
     bench::Bench,
     measurements::{Key, key},
-    sections::{changes, growth, idle, in_loop, socket},
+    sections::{changes, growth, idle, in_loop, list, socket},
     sizes::short,
 };
 
@@ -43,7 +43,7 @@ fn requirements(bench: &Bench) -> Vec<Requirement> {
     let (smallest, largest) = (bench.sizes.smallest(), bench.sizes.largest());
     let changing = |name| key(changes::NAME, name, 100);
     let idle = |backends| key(idle::NAME, idle::PAUSE, backends);
-    vec![
+    let mut all = vec![
         more("hot tokens − empty function with a row", "hot", "empty_row", 1.0),
         more("hot tokens − empty function with NULL", "hot", "empty_null", 1.0),
         more("malformed secrets − empty function with a row", "malformed", "empty_row", 0.3),
@@ -80,7 +80,14 @@ fn requirements(bench: &Bench) -> Vec<Requirement> {
             idle(0),
             Target::AtMost(2.0),
         ),
-    ]
+    ];
+    all.extend(list::PAGES.iter().map(|page| Requirement {
+        what: format!("A page of the list of tokens: {}", page.label),
+        measured: measured.median(&key(list::NAME, page.name, 0)),
+        target: Target::AtMost(1.0),
+        unit: " ms",
+    }));
+    all
 }
 
 pub fn table(bench: &Bench) -> Table {

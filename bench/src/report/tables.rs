@@ -4,7 +4,7 @@ use super::number;
 use crate::{
     bench::Bench,
     measurements::key,
-    sections::{changes, connections, deletion, domains, growth, idle, in_loop, management, socket},
+    sections::{changes, connections, deletion, domains, growth, idle, in_loop, list, management, socket},
     sizes::{DOMAINS, short},
 };
 use std::fmt;
@@ -99,6 +99,14 @@ pub fn domains(bench: &Bench) -> Table {
     for count in DOMAINS {
         let at = |name| bench.measured.median(&key(domains::NAME, name, count));
         table.row(vec![number_of(count), cell(at(domains::SOCKET)), cell(at(domains::LOOP))]);
+    }
+    table
+}
+
+pub fn list(bench: &Bench) -> Table {
+    let mut table = Table::new(&["page", "ms"]);
+    for page in &list::PAGES {
+        table.row(vec![page.label.into(), cell(bench.measured.median(&key(list::NAME, page.name, 0)))]);
     }
     table
 }

@@ -7,6 +7,7 @@ pub mod domains;
 pub mod growth;
 pub mod idle;
 pub mod in_loop;
+pub mod list;
 pub mod management;
 pub mod socket;
 
@@ -24,6 +25,7 @@ pub const ALL: &[Section] = &[
     Section { name: connections::NAME, title: "more connections", measure: connections::measure },
     Section { name: domains::NAME, title: "more domains on a token", measure: domains::measure },
     Section { name: growth::NAME, title: "more tokens", measure: growth::measure },
+    Section { name: list::NAME, title: "pages of the list of tokens", measure: list::measure },
     Section { name: changes::NAME, title: "while tokens change", measure: changes::measure },
     Section { name: management::NAME, title: "create, reset", measure: management::measure },
     Section { name: idle::NAME, title: "pause beside idle backends", measure: idle::measure },

@@ -35,7 +35,7 @@ pub struct DueToken {
 ///
 /// Between the due tokens may be many that have expired and that their profile still keeps. They are skipped, one window at
 /// a time. The smallest retention of all profiles is the first condition, because it can use the index on `expires_at`. The
-/// retention of the token's own profile decides.
+/// retention of the token's own profile decides. A day has 24 hours, whatever the session's time zone.
 ///
 /// If the sequence has never returned an id, the tokens are left alone. They come from a restore that is in progress, which
 /// sets the sequences after it has restored the rows of all tables, or from logical replication, and belong to the
@@ -43,11 +43,12 @@ pub struct DueToken {
 pub fn lock_next(below: Position, count: i64) -> (Vec<DueToken>, Option<Position>) {
     const WINDOW: i64 = 10_000;
     static EXPIRED: Query = Query::planned_for_arguments(
-        "SELECT t.id, t.expires_at, t.expires_at <= $3 - p.expired_retention AS is_due
+        "SELECT t.id, t.expires_at, t.expires_at <= ($3 AT TIME ZONE 'UTC' - p.expired_retention) AT TIME ZONE 'UTC' AS is_due
            FROM (SELECT id, expires_at, account_id
                    FROM token_auth.token
                   WHERE (expires_at, id) < ($1, $2)
-                    AND expires_at <= $3 - (SELECT pg_catalog.min(expired_retention) FROM token_auth.profile)
+                    AND expires_at <= ($3 AT TIME ZONE 'UTC' - (SELECT pg_catalog.min(expired_retention) FROM token_auth.profile))
+                                      AT TIME ZONE 'UTC'
                     AND (SELECT is_called FROM token_auth.token_id_seq)
                   ORDER BY expires_at DESC, id DESC
                   LIMIT $4) t
@@ -62,7 +63,7 @@ pub fn lock_next(below: Position, count: i64) -> (Vec<DueToken>, Option<Position
            JOIN token_auth.account a ON a.id = t.account_id
            JOIN token_auth.profile p ON p.name = a.profile
           WHERE t.id = ANY ($1)
-            AND t.expires_at <= $2 - p.expired_retention
+            AND t.expires_at <= ($2 AT TIME ZONE 'UTC' - p.expired_retention) AT TIME ZONE 'UTC'
             FOR UPDATE OF t SKIP LOCKED",
     );
     let now = clock::now();

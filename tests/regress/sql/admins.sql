@@ -22,7 +22,7 @@ SELECT call, regress.outcome('SELECT token_auth.' || call) FROM unnest(ARRAY[
     'create_token(1, ''x'', ''{*}'', all_domains => true)', 'grant_access(1, ''{*}'', all_domains => true)',
     'revoke_access(1, ''acme.example'')', 'reset_token(1)', 'pause_token(1)', 'resume_token(1)',
     'rename_token(1, ''x'')',
-    'set_token_expiry(1, NULL)', 'set_token_metadata(1, ''{}'')', 'delete_token(1)']) AS call;
+    'set_token_expiry(1, ''infinity'')', 'set_token_metadata(1, ''{}'')', 'delete_token(1)']) AS call;
 SELECT domain_id FROM token_auth.create_domain(2, 'globex.example');
 
 -- After the last administrator is removed nobody manages the account, but a caller can add a new one.

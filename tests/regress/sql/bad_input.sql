@@ -22,6 +22,7 @@ SELECT call, regress.outcome('SELECT token_auth.' || call) FROM unnest(ARRAY[
     'reset_token(NULL)', 'pause_token(NULL)', 'resume_token(NULL)', 'rename_token(NULL, ''x'')',
     'rename_token(1, NULL)',
     'set_token_expiry(NULL, NULL)', 'set_token_metadata(NULL, ''{}'')', 'set_token_metadata(1, NULL)',
+    'merge_token_metadata(NULL, ''{}'')', 'merge_token_metadata(1, NULL)',
     'delete_token(NULL)']) AS call;
 
 -- Bad names: empty, blank, with control characters, too long. Each function that takes a name.
@@ -60,19 +61,36 @@ SELECT left(domain, 20) AS domain, regress.outcome(format('SELECT token_auth.cre
 SELECT at,
        regress.outcome(format('SELECT token_auth.create_token(1, ''x'', ''{*}'', all_domains => true, '
                               'expires_at => %L)', at))
-  FROM unnest(ARRAY['-infinity', '4714-11-24 00:00:00+00 BC', '1970-01-01', 'infinity', '294276-12-31']) AS at;
+  FROM unnest(ARRAY['-infinity', '4714-11-24 00:00:00+00 BC', '1970-01-01', 'infinity', '9999-12-29 23:59:59Z',
+                    '9999-12-30Z', '294276-12-31']) AS at;
 SELECT at, regress.outcome(format('SELECT token_auth.set_token_expiry(1, %L)', at))
-  FROM unnest(ARRAY['-infinity', '1970-01-01', '294276-12-31', 'infinity']) AS at;
--- A successor's lifetime ends at the largest timestamp.
+  FROM unnest(ARRAY[NULL, '-infinity', '1970-01-01', '9999-12-29 23:59:59Z', '9999-12-30Z', '294276-12-31', 'infinity'])
+       AS at;
+-- A successor whose lifetime would end too late never expires.
 SELECT token_id FROM token_auth.create_token(1, 'x', '{*}', all_domains => true,
-                                             expires_at => '294276-12-31 23:59:59.999999Z') \gset
+                                             expires_at => '9999-12-29 23:59:59Z') \gset
+RESET ROLE;
+UPDATE token_auth.token SET created_at = '2001-01-01' WHERE id = :token_id;
+SET ROLE regress_manager;
 SELECT token_id, expires_at FROM token_auth.reset_token(:token_id);
+
+-- Metadata that is not an object, in every function that takes it.
+SELECT call, metadata, regress.outcome(format('SELECT token_auth.' || call, metadata))
+  FROM unnest(ARRAY['create_account(''x'', metadata => %L)',
+                    'create_token(1, ''x'', ''{*}'', all_domains => true, metadata => %L)',
+                    'set_token_metadata(1, %L)', 'merge_token_metadata(1, %L)']) AS call,
+       unnest(ARRAY['5', '[1]', '"{\"a\":1}"', 'null', 'true', '{"ok": true}']) AS metadata;
+SELECT metadata FROM token_auth.tokens WHERE id = 1;
 
 -- Ids.
 SELECT call, regress.outcome('SELECT token_auth.' || call) FROM unnest(ARRAY[
     'pause_token(0)', 'pause_token(-1)', 'pause_token(9223372036854775807)', 'delete_domain(0)',
     'pause_account(-9223372036854775808)',
-    'pause_token(1, account_id => -1)']) AS call;
+    'pause_token(1, account_id => -1)', 'pause_token(1, account_id => 0)',
+    'pause_token(1, account_id => -9223372036854775808)',
+    'create_token(token_auth.any_account(), ''x'', ''{*}'', ''x'')',
+    'pause_account(token_auth.any_account())']) AS call;
+
 
 -- Secrets.
 RESET ROLE;

@@ -51,7 +51,13 @@ INSERT INTO token_auth.token SELECT (jsonb_populate_record(t,
     '{"digest": "\\x0000000000000000000000000000000000000000000000000000000000000000"}')).*
   FROM token_auth.token t WHERE id = 1;
 -- Metadata of more than 8192 bytes.
-UPDATE token_auth.token SET metadata = to_jsonb(repeat('x', 9000)) WHERE id = 1;
+UPDATE token_auth.token SET metadata = jsonb_build_object('x', repeat('x', 9000)) WHERE id = 1;
+-- Metadata that is not an object.
+UPDATE token_auth.token SET metadata = '[1]' WHERE id = 1;
+-- An expiry that many drivers cannot read.
+UPDATE token_auth.token SET expires_at = 'infinity' WHERE id = 1;
+UPDATE token_auth.token SET expires_at = '-infinity' WHERE id = 1;
+UPDATE token_auth.token SET expires_at = '9999-12-30Z' WHERE id = 1;
 -- COPY, whose context would show the line.
 COPY token_auth.token (id, account_id, name, digest, hint, created_by) FROM STDIN;
 60	1	copied	\\xffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff	hint	me

@@ -92,3 +92,28 @@ DELETE FROM token_auth.profile WHERE name = 'written';
 RESET ROLE;
 SET client_min_messages = warning;
 DROP ROLE regress_writer;
+
+-- An error shows a name only to a role that may read it, and otherwise the id.
+CALL regress.begin();
+SELECT token_auth.create_account('Secret customer', 'mailosaur'), token_auth.create_account('Other customer', 'mailtrap');
+INSERT INTO token_auth.domain (account_id, name) VALUES (2, 'secret.example');
+INSERT INTO token_auth.token (account_id, domain_id, name, digest, hint, created_by)
+VALUES (2, 1, 'last', sha256('last'), 'hint', 'me');
+CREATE ROLE regress_blind;
+GRANT EXECUTE ON FUNCTION token_auth.create_domain, token_auth.delete_token, token_auth.pause_token,
+    token_auth.rename_token, token_auth.create_token TO regress_blind;
+CREATE FUNCTION regress.refusals() RETURNS SETOF text LANGUAGE sql AS $$
+SELECT split_part(regress.outcome('SELECT token_auth.' || call), E'\n', 1) FROM unnest(ARRAY[
+    'create_domain(1, ''x.example'')', 'delete_token(1)', 'pause_token(1)', 'rename_token(1, ''x'')',
+    'create_token(2, ''x'', ''{*}'', ''none.example'')', 'pause_token(1, account_id => 1)']) AS call
+$$;
+SET ROLE regress_blind;
+SELECT * FROM regress.refusals() AS "without SELECT";
+RESET ROLE;
+GRANT SELECT ON token_auth.tokens TO regress_blind;
+GRANT SELECT (profile) ON token_auth.account TO regress_blind;
+SET ROLE regress_blind;
+SELECT * FROM regress.refusals() AS "with SELECT";
+RESET ROLE;
+DROP OWNED BY regress_blind;
+DROP ROLE regress_blind;

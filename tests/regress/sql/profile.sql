@@ -37,7 +37,7 @@ SELECT call, regress.outcome('SELECT token_auth.' || call) FROM unnest(ARRAY[
     'resume_token(1)',
     'reset_token(1)',
     'set_token_expiry(1, now() + interval ''1 day'')',
-    'set_token_expiry(1, NULL)',
+    'set_token_expiry(1, ''infinity'')',
     'create_token(1, ''x'', ''{*}'', ''acme.example'', expires_at => now() + interval ''1 day'')',
     'create_token(1, ''x'', ''{*}'', ''acme.example'')',
     'delete_token(2)', 'delete_token(2, ''y'')', 'delete_token(2, ''x'')']) AS call;

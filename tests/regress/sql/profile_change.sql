@@ -33,7 +33,7 @@ SELECT left(secret, 6) AS prefix FROM token_auth.create_token(1, 'new', '{sms:fu
 SELECT token_id FROM token_auth.create_domain(1, 'two.example');
 -- An existing expiry can be removed, but not set.
 SELECT regress.outcome('SELECT token_auth.set_token_expiry(' || :token_id || ', now() + interval ''2 days'')');
-SELECT token_auth.set_token_expiry(:token_id, NULL);
+SELECT token_auth.set_token_expiry(:token_id, 'infinity');
 SELECT regress.outcome('SELECT token_auth.delete_token(' || :token_id || ')');
 
 -- If the profile allows resets again, a successor takes over the access, even with scopes that the list does not have.

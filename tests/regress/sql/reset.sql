@@ -20,9 +20,13 @@ SELECT replaced_by = :new_token_id AS replaced_by, replaced_at IS NOT NULL AS re
  WHERE id = 1;
 SET ROLE regress_manager;
 
--- A token that was reset can neither be reset again nor get another expiry.
+-- A token that was reset cannot be reset again. The end of its grace can be moved earlier and later, but not to never.
 SELECT regress.outcome('SELECT token_auth.reset_token(1)');
-SELECT regress.outcome('SELECT token_auth.set_token_expiry(1, NULL)');
+SELECT regress.outcome('SELECT token_auth.set_token_expiry(1, ''infinity'')');
+SELECT token_auth.set_token_expiry(1, clock_timestamp() + interval '1 hour');
+SELECT status, expires_at < clock_timestamp() + interval '2 hours' AS earlier FROM token_auth.tokens WHERE id = 1;
+SELECT token_auth.set_token_expiry(1, clock_timestamp() + interval '3 days');
+SELECT status, expires_at > clock_timestamp() + interval '2 days' AS later FROM token_auth.tokens WHERE id = 1;
 -- It can still be paused, renamed and deleted.
 SELECT token_auth.pause_token(1), token_auth.rename_token(1, 'old one');
 SELECT name, status FROM token_auth.tokens WHERE id = 1;
@@ -50,6 +54,13 @@ SELECT token_id FROM token_auth.create_token(1, 'dated', '{*}', 'more.example',
                                              expires_at => now() + interval '1 hour') \gset
 SELECT expires_at FROM token_auth.reset_token(:token_id, expires_at => 'infinity');
 SELECT regress.outcome('SELECT token_auth.reset_token(2, expires_at => now())');
+
+-- A day has 24 hours in every time zone, also where the clocks change.
+SET timezone = 'America/New_York';
+SELECT extract(epoch FROM previous_expires_at - clock_timestamp())::int BETWEEN 200 * 86400 - 60 AND 200 * 86400 AS days
+  FROM token_auth.create_token(1, 'zone', '{*}', 'more.example') AS t,
+       token_auth.reset_token(t.token_id, grace => '200 days');
+RESET timezone;
 
 -- Bad graces, and a very long one.
 SELECT grace, regress.outcome(format('SELECT token_auth.reset_token(2, %L)', grace))

@@ -27,7 +27,7 @@ SELECT count(*) FROM token_auth.token;
 
 -- More than one batch, and a token without an expiry.
 INSERT INTO token_auth.token (account_id, name, digest, hint, created_by, expires_at)
-SELECT 1, 'bulk', sha256(n::text::bytea), 'bulk', 'test', CASE WHEN n % 10 = 0 THEN 'infinity'
+SELECT 1, 'bulk', sha256(n::text::bytea), 'bulk', 'test', CASE WHEN n % 10 = 0 THEN NULL
     ELSE now() - interval '1 day' END FROM generate_series(1, 2500) AS n;
 SELECT token_auth.sweep();
 SELECT count(*), min(expires_at) FROM token_auth.token;

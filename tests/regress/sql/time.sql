@@ -12,7 +12,7 @@ COMMIT;
 
 -- An expired token can be renamed, paused and deleted, but neither reset nor given another expiry.
 SELECT regress.outcome(format('SELECT token_auth.reset_token(%s)', :token_id));
-SELECT regress.outcome(format('SELECT token_auth.set_token_expiry(%s, NULL)', :token_id));
+SELECT regress.outcome(format('SELECT token_auth.set_token_expiry(%s, ''infinity'')', :token_id));
 SELECT token_auth.rename_token(:token_id, 'gone'), token_auth.pause_token(:token_id);
 SELECT name, status FROM token_auth.tokens WHERE id = :token_id;
 SELECT token_auth.delete_token(:token_id);

@@ -46,6 +46,16 @@ SELECT code FROM token_auth.verify_token(:'one', NULL, 'acme.example');
 SELECT code FROM token_auth.verify_token(:'one', NULL, 'other.example');
 SELECT code FROM token_auth.verify_token(:'one', domain => 'ACME.example');
 
+-- token_is_valid returns the same as a condition, and never NULL.
+SELECT token_auth.token_is_valid(secret, scope, domain) AS valid, count(*),
+       bool_and(token_auth.token_is_valid(secret, scope, domain) = v.valid) AS same
+  FROM unnest(ARRAY[:'one', :'root', 'junk', NULL]) AS secret,
+       unnest(ARRAY['email:send', 'sms:send', NULL]) AS scope,
+       unnest(ARRAY['acme.example', 'other.example', '', NULL]) AS domain,
+       token_auth.verify_token(secret, scope, domain) AS v
+ GROUP BY 1 ORDER BY 1;
+SELECT regress.outcome('SELECT token_auth.token_is_valid(''junk'', ''email:*'')');
+
 -- A scope outside the grammar or with a wildcard is an error of the caller, with any secret.
 SELECT left(scope, 20) AS scope, regress.outcome(format('SELECT token_auth.verify_token(%L, %L)', 'junk', scope))
   FROM unnest(ARRAY['', 'email', 'email:', '*', '*:read', 'email:*', 'Email:read', 'email:read ', 'é:read',

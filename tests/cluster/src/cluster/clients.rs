@@ -106,6 +106,11 @@ impl Cluster {
         run(command.arg("--file").arg(file));
     }
 
+    /// Writes a script that dumps what the options of pg_dump choose.
+    pub fn dump_script(&self, database: &str, options: &[&str], file: &Path) {
+        run(self.client_program("pg_dump", database).arg("--format=plain").args(options).arg("--file").arg(file));
+    }
+
     /// Restores a dump into an empty database. Any error panics.
     pub fn restore(&self, database: &str, format: Format, file: &Path) {
         match format {

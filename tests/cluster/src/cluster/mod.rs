@@ -153,7 +153,8 @@ impl Cluster {
         command
     }
 
-    fn socket_directory(&self) -> &Path {
+    /// The directory of the server's socket, as in `PGHOST`.
+    pub fn socket_directory(&self) -> &Path {
         self.home.path()
     }
 

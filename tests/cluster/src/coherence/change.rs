@@ -145,7 +145,7 @@ impl World {
                     id: 0,
                     secret: String::new(),
                     name: format!("n{number}"),
-                    metadata: number.to_string(),
+                    metadata: metadata(number),
                     paused: false,
                     expires_at: None,
                     expired: false,
@@ -157,7 +157,8 @@ impl World {
                 let place = domain_argument(domain.as_ref());
                 Some(format!(
                     "SELECT token_id, secret
-                     FROM token_auth.create_token({account}, 'n{number}', '{scopes}', {place}, metadata => '{number}')"
+                     FROM token_auth.create_token({account}, 'n{number}', '{scopes}', {place}, metadata => '{}')",
+                    metadata(number)
                 ))
             }
             _ => self.change_token(kind, number, random),
@@ -225,8 +226,8 @@ impl World {
                 Some(format!("SELECT token_auth.rename_token({id}, '{}')", token.name))
             }
             Kind::SetMetadata => {
-                token.metadata = number.to_string();
-                Some(format!("SELECT token_auth.set_token_metadata({id}, '{number}')"))
+                token.metadata = metadata(number);
+                Some(format!("SELECT token_auth.set_token_metadata({id}, '{}')", token.metadata))
             }
             Kind::SetExpiry => {
                 token.expires_at = Some(moment.clone());
@@ -266,7 +267,7 @@ impl World {
             Kind::Reset => {
                 (self.tokens.len() < TOKENS + 2).then(|| ())?;
                 let mut old = self.tokens.remove(place);
-                self.tokens.push(Token { paused: false, ..old.clone() });
+                self.tokens.push(old.clone());
                 (old.replaced, old.expired) = (true, true);
                 self.tokens.push(old);
                 Some(format!(
@@ -299,4 +300,9 @@ impl World {
 
 fn domain_argument(domain: Option<&Domain>) -> String {
     domain.map_or("all_domains => true".to_owned(), |domain| format!("domain => '{}'", domain.name))
+}
+
+/// Returns metadata that no other change has set, in PostgreSQL's text form.
+fn metadata(number: usize) -> String {
+    format!(r#"{{"number": {number}}}"#)
 }

@@ -109,5 +109,5 @@ impl World {
 
 /// Returns a field of a row in text form. No field contains quotes.
 fn quoted(field: &str) -> String {
-    if field.contains(' ') { format!("\"{field}\"") } else { field.to_owned() }
+    if field.contains(' ') { format!("\"{}\"", field.replace('"', "\"\"")) } else { field.to_owned() }
 }

@@ -113,7 +113,8 @@ fn start_cluster() -> Cluster {
              CREATE ROLE bob    LOGIN IN ROLE token_manager, token_revealer;
              CREATE ROLE holder LOGIN;
              CREATE ROLE nobody LOGIN;
-             GRANT EXECUTE ON FUNCTION token_auth.authenticate, token_auth.sweep, token_auth.reseal_tokens TO alice, bob;
+             GRANT EXECUTE ON FUNCTION token_auth.authenticate, token_auth.authenticate_digest, token_auth.sweep,
+                                       token_auth.reseal_tokens TO alice, bob;
              GRANT EXECUTE ON FUNCTION token_auth.authenticate TO holder",
         )
         .expect("somebody who logs in as each");

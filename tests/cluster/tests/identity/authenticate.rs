@@ -1,38 +1,10 @@
 //! A transaction is authenticated as a token from `authenticate` to its end, and in no other way.
 
 use cluster::scene::{PermissionScene, authenticated_as, refusal_of};
-use cluster::{NewToken, Sql, TokenAuth};
+use cluster::{NewToken, Sql};
 
 const WHO: &str = "SELECT token_auth.current_token_id()";
 const AUTHENTICATE: &str = "SELECT code FROM token_auth.authenticate($1)";
-
-#[test]
-fn after_a_refused_secret_the_transaction_is_not_authenticated() {
-    let (mut scene, token) = scene();
-    let other = scene.token(&["*"]);
-    let states = [
-        ("ok", "SELECT $1::bigint"),
-        ("paused", "SELECT token_auth.pause_token($1)"),
-        ("expired", "UPDATE token_auth.token SET paused_at = NULL, expires_at = clock_timestamp() WHERE id = $1"),
-        ("not_found", "DELETE FROM token_auth.token WHERE id = $1"),
-    ];
-    let mut bob = scene.session("bob");
-    for (code, change) in states {
-        scene.superuser.run(change, &[&other.id]);
-        let mut work = authenticated_as(&token, &mut bob);
-        assert_eq!(work.get::<String>(AUTHENTICATE, &[&other.secret]), code);
-        assert_eq!(who(&mut work), (code == "ok").then(|| other.id), "{code}");
-    }
-    let account = scene.account;
-    for bad in [None, Some(""), Some("junk"), Some(&*format!("Bearer {}", token.secret)), Some(&token.secret[1..])] {
-        let mut work = authenticated_as(&token, &mut bob);
-        assert_eq!(work.get::<String>(AUTHENTICATE, &[&bad]), "malformed");
-        assert_eq!(who(&mut work), None, "{bad:?}");
-        // Without authentication it is bob again.
-        let made = work.account_token(account, "made", &["email:send"]).id;
-        assert_eq!(work.get::<String>("SELECT created_by FROM token_auth.tokens WHERE id = $1", &[&made]), "bob");
-    }
-}
 
 #[test]
 fn deauthenticate_ends_the_identity_for_every_role() {
@@ -49,23 +21,6 @@ fn deauthenticate_ends_the_identity_for_every_role() {
 }
 
 #[test]
-fn authenticate_outside_a_transaction_block_warns() {
-    let (scene, token) = scene();
-    let (mut session, heard) = scene.listening_session("bob");
-    let warnings = || std::mem::take(&mut *heard.lock().expect("the listener does not panic"));
-    let authenticate = |secret: &str| format!("SELECT code FROM token_auth.authenticate('{secret}')");
-    session.batch_execute(&authenticate(&token.secret)).expect("it is called");
-    assert!(warnings().join("").contains("call it after BEGIN"));
-    // In a block it lasts, in a function the statement continues, and a refused secret authenticates nothing.
-    session.batch_execute(&format!("BEGIN; {}; COMMIT", authenticate(&token.secret))).expect("it is called");
-    session
-        .batch_execute(&format!("DO $$ BEGIN PERFORM token_auth.authenticate('{}'); END $$", token.secret))
-        .expect("it is called");
-    session.batch_execute(&authenticate("not a secret")).expect("it is called");
-    assert_eq!(warnings(), Vec::<String>::new());
-}
-
-#[test]
 fn the_identity_ends_with_the_transaction_however_that_ends() {
     let (scene, token) = scene();
     let mut session = scene.session("bob");
@@ -78,10 +33,6 @@ fn the_identity_ends_with_the_transaction_however_that_ends() {
         assert_eq!(who(&mut session), None, "{end}");
         session.run("ROLLBACK", &[]);
     }
-    // Outside a transaction block it ends with the statement.
-    let both = "SELECT (token_auth.authenticate($1)).token_id = token_auth.current_token_id()";
-    assert_eq!(session.get::<Option<bool>>(both, &[&token.secret]), Some(true));
-    assert_eq!(who(&mut session), None);
     // Also within a procedure.
     for end in ["COMMIT", "ROLLBACK"] {
         let procedure = format!(

@@ -6,4 +6,5 @@ mod forged;
 mod policy_plans;
 mod pooler;
 mod postgrest;
+mod refused;
 mod unloaded;

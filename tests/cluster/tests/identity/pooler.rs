@@ -1,6 +1,6 @@
 //! Clients that share one connection through a pooler in transaction mode each have their own identity.
 
-use cluster::{Client, Cluster, NewToken, Pooler, TokenAuth, refusal};
+use cluster::{Client, Cluster, NewToken, Pooler, Refusal, TokenAuth, refusal};
 use postgres::{
     SimpleQueryMessage, Statement,
     types::{ToSql, Type},
@@ -122,15 +122,14 @@ fn the_identity_follows_savepoints_and_reaches_no_other_client() {
 }
 
 #[test]
-fn the_identity_ends_with_the_statement_outside_a_transaction_block() {
+fn outside_a_transaction_block_authenticate_is_refused_and_statements_together_are_one() {
     let scene = PoolerScene::shared();
     let pooler = scene.pooler(&[]);
     for protocol in [Protocol::Simple, Protocol::Unnamed, Protocol::Prepared] {
         let [mut red, mut blue] = scene.guests(&pooler, protocol);
-        let within = "SELECT ((token_auth.authenticate($1)).token_id = token_auth.current_token_id())::text";
-        assert_eq!(red.ask(within, &[&scene.red.shows]), "true", "{protocol:?}");
+        let refusal = red.try_ask(AUTHENTICATE, &[&scene.red.shows]).expect_err("outside a transaction block");
+        assert_eq!(refusal.code, "25P01", "{protocol:?}");
         assert_eq!(blue.ask(SEEN, &[]), NOBODY, "{protocol:?}");
-        red.authenticate(&scene.red);
         assert_eq!(red.ask(SEEN, &[]), NOBODY, "{protocol:?}");
     }
     // Several statements in one message are one transaction, unless they end it.
@@ -298,6 +297,11 @@ impl Guest {
 
     /// Returns the only column of the last row.
     fn ask(&mut self, sql: &str, params: &[&String]) -> String {
+        let answer = self.try_ask(sql, params).unwrap_or_else(|refusal| panic!("{sql}: {refusal:?}"));
+        answer.unwrap_or_else(|| panic!("no row: {sql}"))
+    }
+
+    fn try_ask(&mut self, sql: &str, params: &[&String]) -> Result<Option<String>, Box<Refusal>> {
         let answer = match self.protocol {
             Protocol::Simple => {
                 let literal = params.first().map_or_else(String::new, |value| format!("'{value}'"));
@@ -323,8 +327,7 @@ impl Guest {
                 client.query(&*statement, &params).map(|rows| rows.last().map(|row| row.get(0)))
             }
         };
-        let row = answer.unwrap_or_else(|error| panic!("{sql}: {:?}", refusal(&error)));
-        row.unwrap_or_else(|| panic!("no row: {sql}"))
+        answer.map_err(|error| Box::new(refusal(&error)))
     }
 }
 

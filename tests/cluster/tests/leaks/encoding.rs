@@ -15,7 +15,7 @@ const REFUSED: [&str; 12] = [
     "token_auth.create_token(account_id => $1, name => 'x', scopes => ARRAY[bad], all_domains => true)",
     "token_auth.create_token(account_id => $1, name => 'x', scopes => '{*}', domain => bad)",
     "token_auth.rename_token(id => $2, name => bad)",
-    "token_auth.revoke_access(token_id => $2, domain => bad)",
+    "token_auth.revoke_access(id => $2, domain => bad)",
     "token_auth.verify_token(NULL, scope => bad)",
 ];
 

@@ -81,6 +81,7 @@ fn live_a_life(stage: &mut Stage) {
         ("SELECT token_auth.resume_token($1)", "ok"),
         ("SELECT token_auth.rename_token($1, 'another name')", "ok"),
         ("SELECT token_auth.set_token_metadata($1, '{\"a\": 1}')", "ok"),
+        ("SELECT token_auth.merge_token_metadata($1, '{\"b\": 2}')", "ok"),
         ("SELECT token_auth.set_token_expiry($1, now() + interval '1 day')", "ok"),
         ("SELECT token_auth.grant_access($1, '{stats:read}', all_domains => true)", "ok"),
         ("SELECT token_auth.revoke_access($1, all_domains => true)", "ok"),
@@ -88,7 +89,7 @@ fn live_a_life(stage: &mut Stage) {
         manager.run(sql, &[&token.id]);
         assert_eq!(verifier.verify(&token.secret, Some("email:send"), Some("life.example")).code, code, "{sql}");
     }
-    let row = manager.row("SELECT token_id, secret FROM token_auth.reset_token(token_id => $1)", &[&token.id]);
+    let row = manager.row("SELECT token_id, secret FROM token_auth.reset_token(id => $1)", &[&token.id]);
     let successor = NewToken { id: row.get(0), secret: row.get(1) };
     watch.token(&successor);
     assert!(verifier.is_good(&successor.secret) && verifier.is_good(&token.secret));
@@ -162,10 +163,10 @@ fn provoke_functions(stage: &mut Stage) {
     let last: i64 = manager.get("SELECT id FROM token_auth.tokens WHERE domain = 'spare.example'", &[]);
     watch.refused(manager, "23001", "SELECT token_auth.delete_token($1)", &[&last]);
 
-    let row = manager.row("SELECT token_id, secret FROM token_auth.reset_token(token_id => $1)", &[id]);
+    let row = manager.row("SELECT token_id, secret FROM token_auth.reset_token(id => $1)", &[id]);
     watch.token(&NewToken { id: row.get(0), secret: row.get(1) });
     watch.refused(manager, "55000", "SELECT token_auth.reset_token($1)", &[id]);
-    watch.refused(manager, "55000", "SELECT token_auth.set_token_expiry($1, now() + interval '1 day')", &[id]);
+    watch.refused(manager, "22023", "SELECT token_auth.set_token_expiry($1, 'infinity')", &[id]);
 
     for scope in ["email", "email:*", "*", "", "Email:Send"] {
         watch.refused(verifier, "22023", "SELECT token_auth.verify_token($1, $2)", &[secret, &scope]);

@@ -46,6 +46,7 @@ resume_token         | 42501  ok    42501 ok    | 42501 42501 42501 42501 | 4250
 rename_token         | 42501  ok    42501 ok    | 42501 42501 42501 42501 | 42501 ok    ok    42501 | P0002 42501
 set_token_expiry     | 42501  ok    42501 ok    | 42501 42501 42501 42501 | 42501 ok    ok    42501 | P0002 42501
 set_token_metadata   | 42501  ok    42501 ok    | 42501 42501 42501 42501 | 42501 ok    ok    42501 | P0002 42501
+merge_token_metadata | 42501  ok    42501 ok    | 42501 42501 42501 42501 | 42501 ok    ok    42501 | P0002 42501
 delete_token         | 42501  ok    42501 ok    | 42501 42501 42501 42501 | 42501 ok    ok    42501 | P0002 42501
 reveal_token         | 42501  ok    42501 ok    | 42501 42501 42501 42501 | 42501 ok    ok    42501 | P0002 42501
 
@@ -81,6 +82,7 @@ resume_token         | ok    ok    P0002  P0002 | ok    P0002 P0002  P0002
 rename_token         | ok    ok    P0002  P0002 | ok    P0002 P0002  P0002
 set_token_expiry     | ok    ok    P0002  P0002 | ok    P0002 P0002  P0002
 set_token_metadata   | ok    ok    P0002  P0002 | ok    P0002 P0002  P0002
+merge_token_metadata | ok    ok    P0002  P0002 | ok    P0002 P0002  P0002
 delete_token         | ok    ok    P0002  P0002 | ok    P0002 P0002  P0002
 reveal_token         | ok    ok    P0002  P0002 | ok    P0002 P0002  P0002
 ";
@@ -108,6 +110,7 @@ const CALLS: &[(&str, &str)] = &[
     ("rename_token", "$token, 'new', account_id => $of"),
     ("set_token_expiry", "$token, now() + interval '1 day', account_id => $of"),
     ("set_token_metadata", "$token, '{\"new\": true}', account_id => $of"),
+    ("merge_token_metadata", "$token, '{\"new\": true}', account_id => $of"),
     ("delete_token", "$token, account_id => $of"),
     ("reveal_token", "$token, account_id => $of"),
     ("sweep", ""),
@@ -119,7 +122,9 @@ const CALLS: &[(&str, &str)] = &[
 const NOT_MANAGING: &[&str] = &[
     "verify_token",
     "verify_token_digest",
+    "token_is_valid",
     "authenticate",
+    "authenticate_digest",
     "deauthenticate",
     "current_token_id",
     "allows",
@@ -127,6 +132,8 @@ const NOT_MANAGING: &[&str] = &[
     "allowed_domain_ids",
     "current_account_id",
     "health",
+    "any_account",
+    "refuse_expansion",
     "is_name",
     "are_scopes",
     "are_actions",
@@ -326,7 +333,7 @@ impl About {
             .replace("$name", &self.name)
             .replace("$domain", &self.domain.to_string())
             .replace("$token", &self.token.to_string())
-            .replace("$of", &self.of.map_or("NULL".to_owned(), |of| of.to_string()));
+            .replace("$of", &self.of.map_or("token_auth.any_account()".to_owned(), |of| of.to_string()));
         format!("{function}({arguments})")
     }
 }

@@ -2,5 +2,6 @@
 
 mod administrators;
 mod foreign_code;
+mod lifetime;
 mod own_roles;
 mod session_token;

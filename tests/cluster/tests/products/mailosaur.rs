@@ -284,7 +284,7 @@ fn mo10_no_key_manages_keys_whatever_its_access() {
         "resume_token($1)",
         "rename_token($1, 'x')",
         "set_token_expiry($1, now() + interval '1 day')",
-        "set_token_expiry($1, NULL)",
+        "set_token_expiry($1, 'infinity')",
         "set_token_metadata($1, '{}')",
         "grant_access($1, '{*}', 'inbox-1')",
         "revoke_access($1, 'inbox-1')",

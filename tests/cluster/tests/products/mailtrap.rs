@@ -382,3 +382,37 @@ fn mt13_a_token_can_be_copied_again_later() {
     let refusal = product.manager.refused("SELECT token_auth.reveal_token($1)", &[&by_hand.id]);
     assert_eq!(refusal.code, "42501", "{refusal:?}");
 }
+
+#[test]
+fn mt14_a_token_with_full_access_manages_tokens_and_none_stronger_than_itself() {
+    let mut product = mailtrap();
+    let account = product.account;
+    let domain = domain(&mut product, "mail.example");
+    let api = product.account_token("API client", &ADMIN);
+    let viewer = product.account_token("viewer", &VIEWER);
+
+    let made = product.act_as(&api, |work| work.token(account, "by the API", &ADMIN, "mail.example"));
+    let listed = "SELECT access FROM token_auth.tokens WHERE account_id = $1 AND name = 'by the API'";
+    let access: String = product.act_as(&api, |work| work.get(listed, &[&account]));
+    assert_eq!(access, "mail.example: full access");
+    let again: i64 =
+        product.act_as(&api, |work| work.get("SELECT token_id FROM token_auth.reset_token($1)", &[&made.id]));
+    for token in [made.id, again] {
+        product.act_as(&api, |work| work.run("SELECT token_auth.delete_token($1)", &[&token]));
+    }
+    assert_eq!(product.code(&made, None, None), "not_found");
+
+    // A viewer manages nothing, and the token of a domain nothing that has access to more.
+    let create = "SELECT token_auth.create_token($1, 'x', '{*}', all_domains => true)";
+    for (caller, says) in [(&viewer, "may not manage tokens here"), (&domain.token, "may not manage tokens here")] {
+        let refusal = product.refused_as(caller, create, &[&account]);
+        assert!(refusal.code == "42501" && refusal.message.contains(says), "{refusal:?}");
+    }
+    let local = product.token("for its domain", &ADMIN, "mail.example");
+    give(&mut product, &local, VIEWER, "mail.example");
+    let everywhere = "SELECT token_auth.grant_access($1, '{*}', all_domains => true)";
+    let refusal = product.refused_as(&domain.token, everywhere, &[&local.id]);
+    assert!(refusal.code == "42501" && refusal.message.contains("does not have"), "{refusal:?}");
+    let refusal = product.refused_as(&domain.token, "SELECT token_auth.delete_token($1)", &[&api.id]);
+    assert!(refusal.code == "42501", "{refusal:?}");
+}

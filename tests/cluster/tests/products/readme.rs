@@ -102,22 +102,31 @@ fn the_roles_of_privileges_may_call_their_functions_and_no_others() {
             &[&role],
         )
     };
-    // The functions about the caller's own transaction.
-    let for_public =
-        ["allowed_domain_ids", "allowed_domains", "allows", "current_account_id", "current_token_id", "deauthenticate"];
+    // The functions about the caller's own transaction, and a default.
+    let for_public = [
+        "allowed_domain_ids",
+        "allowed_domains",
+        "allows",
+        "any_account",
+        "current_account_id",
+        "current_token_id",
+        "deauthenticate",
+    ];
     let with_public = |names: &[&str]| {
         let mut names: Vec<String> = names.iter().chain(&for_public).map(|name| name.to_string()).collect();
         names.sort();
         names
     };
-    assert_eq!(callable(&mut db, "token_verifier"), with_public(&["verify_token"]));
+    assert_eq!(callable(&mut db, "token_verifier"), with_public(&["token_is_valid", "verify_token"]));
     assert_eq!(callable(&mut db, "token_revealer"), with_public(&["reveal_token"]));
     let for_superusers = [
         "authenticate",
+        "authenticate_digest",
         "sweep",
         "reseal_tokens",
         "verify_token_digest",
         "health",
+        "refuse_expansion",
         "are_actions",
         "are_scopes",
         "is_name",
@@ -129,7 +138,7 @@ fn the_roles_of_privileges_may_call_their_functions_and_no_others() {
          ORDER BY 1",
         &[],
     );
-    let for_others = ["verify_token", "reveal_token"];
+    let for_others = ["verify_token", "token_is_valid", "reveal_token"];
     let for_managers: Vec<String> = all
         .into_iter()
         .filter(|name| !for_others.contains(&name.as_str()) && !for_superusers.contains(&name.as_str()))

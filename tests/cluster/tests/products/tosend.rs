@@ -160,7 +160,8 @@ fn ts7_a_whole_header_value_is_malformed_and_the_key_in_it_is_valid() {
         let header = format!("{scheme}{}", key.secret);
         assert_eq!(product.verifier.get::<String>(send, &[&header]), "malformed", "{scheme:?}");
         let authenticate = "SELECT code FROM token_auth.authenticate($1)";
-        assert_eq!(product.backend.get::<String>(authenticate, &[&header]), "malformed", "{scheme:?}");
+        let mut work = product.backend.transaction().expect("a transaction begins");
+        assert_eq!(work.get::<String>(authenticate, &[&header]), "malformed", "{scheme:?}");
     }
 
     let header = format!("Bearer {}", key.secret);

@@ -32,6 +32,48 @@ fn a_dump_of_a_restored_database_is_the_same_dump() {
 }
 
 #[test]
+fn a_dump_of_one_schema_has_the_tokens_only_if_it_names_the_extension() {
+    let source = Source::start();
+    let answers = source.answers(&mut source.connect("source"));
+    for (name, options, has_tokens) in
+        [("without", &["--schema=public"][..], false), ("with", &["--schema=public", "--extension=token_auth"], true)]
+    {
+        let file = source.cluster.file(name);
+        source.cluster.dump_script("source", options, &file);
+        source.cluster.create_database(name);
+        let mut restored = source.connect(name);
+        // A new database has the schema already.
+        restored.batch_execute("DROP SCHEMA public").expect("an empty schema");
+        source.cluster.psql(name, &file);
+        let installed = "SELECT count(*) = 1 FROM pg_extension WHERE extname = 'token_auth'";
+        assert_eq!(restored.get::<bool>(installed, &[]), has_tokens, "{name}");
+        if has_tokens {
+            assert_eq!(source.answers(&mut restored), answers);
+        }
+    }
+}
+
+#[test]
+fn a_dump_has_none_of_your_own_indexes_and_triggers_on_the_tables() {
+    let source = Source::start();
+    source
+        .connect("source")
+        .batch_execute(
+            "CREATE INDEX own_index ON token_auth.token (name);
+             CREATE FUNCTION public.own() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+             CREATE TRIGGER own_trigger AFTER UPDATE ON token_auth.token FOR EACH ROW EXECUTE FUNCTION public.own()",
+        )
+        .expect("an index and a trigger");
+    let found =
+        "SELECT count(*) FROM (SELECT relname FROM pg_class UNION ALL SELECT tgname FROM pg_trigger) AS named (name)
+                  WHERE name IN ('own_index', 'own_trigger')";
+    assert_eq!(source.connect("source").get::<i64>(found, &[]), 2);
+    for format in FORMATS {
+        assert_eq!(source.restored(format).get::<i64>(found, &[]), 0, "{format:?}");
+    }
+}
+
+#[test]
 fn ids_go_on_after_a_restore() {
     let source = Source::start();
     for format in FORMATS {
@@ -222,7 +264,7 @@ fn domain_without_a_live_token(db: &mut Client, account: i64) -> NewToken {
 }
 
 fn reset(db: &mut Client, token: &NewToken) -> NewToken {
-    let row = db.row("SELECT token_id, secret FROM token_auth.reset_token(token_id => $1)", &[&token.id]);
+    let row = db.row("SELECT token_id, secret FROM token_auth.reset_token(id => $1)", &[&token.id]);
     NewToken { id: row.get(0), secret: row.get(1) }
 }
 

@@ -3,6 +3,7 @@
 mod crash;
 mod dump;
 mod harness;
+mod list;
 mod races;
 mod reinstall;
 mod reinstall_stress;

@@ -38,8 +38,7 @@ fn a_token_is_reset_once_by_two_sessions() {
     race(|arena, level, round| {
         let account = arena.admin.account(&format!("{level:?} {round}"));
         let token = arena.admin.account_token(account, "contested", &["*"]);
-        let reset =
-            |work: &mut Transaction| work.query("SELECT * FROM token_auth.reset_token(token_id => $1)", &[&token.id]);
+        let reset = |work: &mut Transaction| work.query("SELECT * FROM token_auth.reset_token(id => $1)", &[&token.id]);
 
         let loser = arena.one_wins(level, [&|a| reset(a).map(drop), &|b| reset(b).map(drop)]);
         assert_refused(&loser, "55000", level);

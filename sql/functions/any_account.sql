@@ -1,0 +1,6 @@
+CREATE FUNCTION token_auth.any_account() RETURNS bigint
+    LANGUAGE c IMMUTABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'any_account_wrapper';
+
+COMMENT ON FUNCTION token_auth.any_account() IS
+'Returns the value of an argument account_id that means any account. It is the default, and nothing else means it: NULL is an error, and every other number is the id of an account.';
