@@ -10,6 +10,7 @@ declare -A checks=(
     [python3-psycopg2]="/usr/bin/python3 -c 'import psycopg2'"
     [python3-asyncpg]="/usr/bin/python3 -c 'import asyncpg'"
     [python3-sqlalchemy]="/usr/bin/python3 -c 'import sqlalchemy'"
+    [alembic]="/usr/bin/python3 -c 'import alembic'"
     [python3-django]="/usr/bin/python3 -c 'import django'"
     [libdbd-pg-perl]="perl -e 'use DBD::Pg'"
     [php-cli]="php --version"

@@ -1,7 +1,6 @@
 import "reflect-metadata";
 import { DataSource } from "typeorm";
 
-// synchronize stays false: it would drop what it does not know.
 const source = await new DataSource({ type: "postgres", host: process.env.PGHOST, port: Number(process.env.PGPORT),
     username: process.env.PGUSER, database: process.env.PGDATABASE, synchronize: false }).initialize();
 const secret = process.env.SECRET;

@@ -102,6 +102,30 @@ fn jdbc() {
     check(java, IsParameter, WITH_WORD);
 }
 
+/// A batch is a pipeline: its statements are sent before the first is answered.
+#[test]
+fn a_batch_of_jdbc_needs_a_transaction_block_for_authenticate() {
+    let batch = |text: String| {
+        text.replace(
+            "            connection.setAutoCommit(false);\n",
+            "            try (PreparedStatement batch = connection.prepareStatement(
+                    \"SELECT code FROM token_auth.authenticate(?)\")) {
+                for (int number = 0; number < 2; number++) {
+                    batch.setString(1, secret);
+                    batch.addBatch();
+                }
+                batch.executeBatch();
+            } catch (BatchUpdateException error) {
+                System.out.println(error.getSQLState());
+            }
+            connection.setAutoCommit(false);\n",
+        )
+    };
+    let mut java = Command::new("java");
+    java.args(["-cp", "/usr/share/java/postgresql.jar"]).arg(changed("Jdbc.java", batch));
+    assert_eq!(run(java).0, format!("ok pro\nmade\n25P01\nok 1\n{WITH_WORD}\n"));
+}
+
 #[test]
 fn perl_dbi() {
     check(interpreter("perl", "perl_dbi.pl"), IsParameter, WITH_WORD);
@@ -171,6 +195,53 @@ fn sqlx() {
     check(Command::new(env!("CARGO_BIN_EXE_rust_sqlx")), IsParameter, WITH_WORD);
 }
 
+#[test]
+fn alembic_leaves_token_auth_alone_unless_it_is_told_to_look_at_all_schemas() {
+    let mut alembic = Command::new("/usr/bin/python3");
+    alembic.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/alembic_autogenerate.py"));
+    assert_eq!(run_as("postgres", alembic).0, "0 7 0\n");
+}
+
+#[test]
+fn drizzle_kit_pulls_the_schema_public_only() {
+    let directory = scratch("clients");
+    let out = directory.join("pulled");
+    fs::copy(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/drizzle.config.mjs"),
+        directory.join("drizzle.config.mjs"),
+    )
+    .expect("a copy beside the packages");
+    let mut pull = Command::new("npx");
+    pull.current_dir(&directory).env("DRIZZLE_OUT", "pulled").args([
+        "drizzle-kit",
+        "pull",
+        "--config=drizzle.config.mjs",
+    ]);
+    run_as("postgres", pull);
+    let schema = fs::read_to_string(out.join("schema.ts")).expect("the pulled schema");
+    assert!(schema.contains("pgTable(\"message\"") && !schema.contains("token_access"), "{schema}");
+}
+
+#[test]
+fn structure_sql_of_rails_has_the_extension_and_not_its_tables() {
+    let mut ruby = Command::new("ruby");
+    ruby.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/rails_structure.rb"));
+    ruby.arg(scratch("clients").join("structure.sql"));
+    assert_eq!(run_as("postgres", ruby).0, "true false true\n");
+}
+
+#[test]
+fn typeorm_synchronizes_the_tables_of_its_entities_only() {
+    let synchronized = |text: String| {
+        text.replace("import { DataSource }", "import { DataSource, EntitySchema }")
+            .replace("synchronize: false", "synchronize: true, entities: [new EntitySchema({ name: \"thing\", columns: { id: { type: Number, primary: true } } })]")
+    };
+    let copy = changed("node_typeorm.mjs", synchronized);
+    let mut node = Command::new("node");
+    node.arg(copy);
+    assert_eq!(run_as("postgres", node).0, format!("ok pro\nmade\nok 2\n{WITH_WORD}\n"), "a superuser sees all rows");
+}
+
 /// The page shows lines of the examples, so that it is tested with them.
 #[test]
 fn each_line_of_code_on_the_page_is_in_its_example() {
@@ -200,7 +271,12 @@ fn check(command: Command, expected: Secret, refusal: &str) {
 
 /// Runs an example with a token of its own. Returns what it printed, and where the secret was.
 #[track_caller]
-fn run(mut command: Command) -> (String, Secret) {
+fn run(command: Command) -> (String, Secret) {
+    run_as("backend", command)
+}
+
+#[track_caller]
+fn run_as(user: &str, mut command: Command) -> (String, Secret) {
     let server = server();
     // A token of its own, so that the log shows which example wrote the secret.
     let create = "SELECT secret FROM token_auth.create_token(1, 'client', '{email:read}', 'acme.example',
@@ -210,10 +286,11 @@ fn run(mut command: Command) -> (String, Secret) {
     let variables = [
         ("PGHOST", server.socket_directory().display().to_string()),
         ("PGPORT", "5432".to_owned()),
-        ("PGUSER", "backend".to_owned()),
+        ("PGUSER", user.to_owned()),
         ("PGDATABASE", DATABASE.to_owned()),
         ("SECRET", secret.clone()),
-        ("JDBC_URL", format!("jdbc:postgresql://127.0.0.1:{port}/{DATABASE}?user=backend")),
+        ("JDBC_URL", format!("jdbc:postgresql://127.0.0.1:{port}/{DATABASE}?user={user}")),
+        ("DATABASE_URL", format!("postgresql://{user}@127.0.0.1:{port}/{DATABASE}")),
     ];
     let output = command.envs(variables).output().unwrap_or_else(|error| {
         panic!("{command:?} does not start: {error}; scripts/client_tools.sh gets what is missing")
