@@ -14,7 +14,7 @@ use std::rc::Rc;
 
 use token_auth_core::decision::{self, Code, DomainQuery};
 use token_auth_core::scope::access::Access;
-use token_auth_core::scope::{Scope, coverage};
+use token_auth_core::scope::{Scope, access_coverage};
 
 use crate::arguments::check_name;
 use crate::error::{AccountName, ArgumentError, Error, MissingRight, NotFound, PermissionError, ProfileName};
@@ -213,7 +213,7 @@ impl SessionTokenRights<'_> {
     }
 
     fn check_covers(&self, access: &[Access], missing: MissingRight) -> Result<(), Error> {
-        if coverage::covers(self.0.rights.access(), access, xact::check_for_interrupts) {
+        if access_coverage::covers(self.0.rights.access(), access, xact::check_for_interrupts) {
             Ok(())
         } else {
             self.lacks(missing)

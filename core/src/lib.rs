@@ -6,7 +6,6 @@
 
 pub mod cache;
 pub mod decision;
-pub mod doorkeeper;
 pub mod identity;
 pub mod limits;
 pub mod mvcc;

@@ -1,4 +1,4 @@
-//! The boundary between Rust and PostgreSQL: every function that SQL can call runs its body in [`guarded`].
+//! The boundary between Rust and PostgreSQL: what can fail in a function that SQL can call runs in [`guarded`].
 
 use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe};
 

@@ -1,6 +1,6 @@
 //! CREATE EXTENSION: the SQL objects, the checks before they are created, and the health of an installation.
 
-mod checks;
+mod constraints;
 mod health;
 mod schema;
 

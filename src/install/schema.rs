@@ -4,8 +4,8 @@
 use pgrx::extension_sql_file;
 
 extension_sql_file!("../../sql/schema.sql", name = "schema", bootstrap);
-extension_sql_file!("../../sql/functions/checks.sql", name = "functions_checks", requires = ["schema"]);
-extension_sql_file!("../../sql/tables/profile.sql", name = "tables_profile", requires = ["functions_checks"]);
+extension_sql_file!("../../sql/functions/constraints.sql", name = "functions_constraints", requires = ["schema"]);
+extension_sql_file!("../../sql/tables/profile.sql", name = "tables_profile", requires = ["functions_constraints"]);
 extension_sql_file!(
     "../../sql/tables/profile_resource.sql",
     name = "tables_profile_resource",

@@ -3,7 +3,7 @@
 use pgrx::{Array, pg_extern};
 use token_auth_core::scope::access::Access;
 
-use super::arguments;
+use super::checked;
 use super::target::{Authorized, Target};
 use crate::arguments::TextArg;
 use crate::error::{ArgumentError, Error, guarded};
@@ -25,7 +25,7 @@ fn grant_access(
     );
     guarded(|| {
         let (target, domain_id) = authorized(id, domain, all_domains, account_id)?;
-        let scopes = arguments::scopes(scopes, &target.account.profile)?;
+        let scopes = checked::scopes(scopes, &target.account.profile)?;
         target.check_grants(&[Access::new(domain_id, scopes.iter().map(String::as_str))])?;
         Ok(GRANT.execute(&[target.account.id.into(), target.row.id.into(), domain_id.into(), scopes.into()]) > 0)
     })

@@ -4,7 +4,7 @@
 
 mod access;
 mod account;
-mod arguments;
+mod checked;
 mod domain;
 mod expansion;
 mod issue;

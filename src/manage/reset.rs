@@ -4,7 +4,7 @@ use pgrx::datum::{Interval, TimestampWithTimeZone};
 use pgrx::pg_extern;
 use token_auth_core::limits::{MAX_EXPIRY, MAX_GRACE};
 
-use super::arguments;
+use super::checked;
 use super::issue::{NewToken, TokenName};
 use super::target::Target;
 use crate::error::{ArgumentError, guarded};
@@ -39,7 +39,7 @@ fn reset_token(
         let retires_at = old.expires_at.map_or(grace_end, |expiry| expiry.min(grace_end));
         let expires_at = match expires_at {
             Some(_) => {
-                let expires_at = arguments::expiry(expires_at, profile)?;
+                let expires_at = checked::expiry(expires_at, profile)?;
                 target.check_lifetime(expires_at)?;
                 expires_at
             }

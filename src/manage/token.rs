@@ -4,7 +4,7 @@ use pgrx::datum::TimestampWithTimeZone;
 use pgrx::{Array, pg_extern};
 use token_auth_core::scope::access::Access;
 
-use super::arguments;
+use super::checked;
 use super::issue::{NewToken, TokenName};
 use super::target::{Authorized, Target};
 use crate::arguments::{TextArg, new_name, required, text};
@@ -32,14 +32,14 @@ fn create_token(
         if domain.is_none() && !all_domains {
             return Err(ArgumentError::NoDomain.into());
         }
-        let metadata = metadata.map_or(Ok(Jsonb::empty_object()), arguments::metadata)?;
+        let metadata = metadata.map_or(Ok(Jsonb::empty_object()), checked::metadata)?;
         let target = Target::new_in(account_id)?;
         // Only a caller who may create the token is told whether the domain exists.
         let home = target.find_domain(domain);
         let target = target.authorize(Action::CreateToken { home: home.as_ref().ok().copied().flatten() })?;
         let home = home?;
-        let scopes = arguments::scopes(scopes, &target.account.profile)?;
-        let expires_at = arguments::expiry(expires_at, &target.account.profile)?;
+        let scopes = checked::scopes(scopes, &target.account.profile)?;
+        let expires_at = checked::expiry(expires_at, &target.account.profile)?;
         target.check_lifetime(expires_at)?;
         let access = [Access::new(home.filter(|_| !all_domains), scopes)];
         target.check_grants(&access)?;
@@ -98,7 +98,7 @@ fn set_token_expiry(id: Option<i64>, expires_at: Option<TimestampWithTimeZone>, 
         Query::new("UPDATE token_auth.token SET expires_at = $2 WHERE id = $1 AND expires_at IS DISTINCT FROM $2");
     guarded(|| {
         let target = Target::token(id, account_id)?.lock_home().lock()?.authorize()?;
-        let new = arguments::expiry(expires_at, &target.account.profile)?;
+        let new = checked::expiry(expires_at, &target.account.profile)?;
         target.check_lifetime(new)?;
         if expires_at.is_none() {
             let instead = "Pass infinity for a token that never expires.";
@@ -115,7 +115,7 @@ fn set_token_expiry(id: Option<i64>, expires_at: Option<TimestampWithTimeZone>, 
 #[pg_extern(sql = false)]
 fn set_token_metadata(id: Option<i64>, metadata: Option<&[u8]>, account_id: Option<i64>) -> bool {
     guarded(|| {
-        let metadata = arguments::metadata(required(metadata, "metadata")?)?;
+        let metadata = checked::metadata(required(metadata, "metadata")?)?;
         let target = Target::token(id, account_id)?.lock()?.authorize()?;
         set_metadata(&target, metadata)
     })
@@ -126,11 +126,11 @@ fn set_token_metadata(id: Option<i64>, metadata: Option<&[u8]>, account_id: Opti
 fn merge_token_metadata(id: Option<i64>, metadata: Option<&[u8]>, account_id: Option<i64>) -> bool {
     static MERGE: Query = Query::new("SELECT $1 || $2");
     guarded(|| {
-        let added = arguments::metadata(required(metadata, "metadata")?)?;
+        let added = checked::metadata(required(metadata, "metadata")?)?;
         let target = Target::token(id, account_id)?.lock()?.authorize()?;
         let merged = MERGE.row(&[target.row.metadata.clone().into(), added.into()], |row| row.get_not_null::<Jsonb>(1));
         let merged = merged.expect("a query without FROM returns a row");
-        set_metadata(&target, arguments::metadata(&merged.0)?)
+        set_metadata(&target, checked::metadata(&merged.0)?)
     })
 }
 

@@ -6,7 +6,7 @@
 
 use pgrx::datum::Interval;
 use token_auth_core::scope::Scope;
-use token_auth_core::scope::catalog::{self, Resource};
+use token_auth_core::scope::resource::{self, Resource};
 
 use crate::error::{ArgumentError, Error, KnownScopes, NotFound, PermissionError, ProfileName, excerpt};
 use crate::pg::spi::{Query, ResultRow};
@@ -94,14 +94,14 @@ impl Profile {
 
     /// Returns an error if the profile lists resources and the scope is not among them.
     pub fn check_knows(&self, text: &str, scope: &Scope<'_>, resources: &[Resource]) -> Result<(), Error> {
-        if catalog::knows(resources, scope) {
+        if resource::knows(resources, scope) {
             return Ok(());
         }
         let scopes =
             || resources.iter().flat_map(|resource| resource.actions.iter().map(|action| (&resource.name, action)));
         let listed = scopes().take(MAX_LISTED).map(|(resource, action)| format!("{resource}:{action}")).collect();
         let known = KnownScopes { listed, more: scopes().skip(MAX_LISTED).count() };
-        let near = catalog::near(resources, scope);
+        let near = resource::near(resources, scope);
         Err(ArgumentError::UnknownScope {
             scope: text.to_string(),
             profile: ProfileName(self.name.clone()),

@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use token_auth_core::decision::{self, AllowedDomains, DomainQuery};
+use token_auth_core::decision::{self, AllowedDomains, Code, DomainQuery};
 use token_auth_core::identity::Identity;
 use token_auth_core::mvcc::ReadStamp;
 use token_auth_core::name;
@@ -80,9 +80,9 @@ impl SessionToken {
         self.stamp.is_current_for_token(self.token.id, self.token.account_id)
     }
 
+    /// Returns true if a verification without scope and domain is ok.
     fn is_valid(&self) -> bool {
-        let rights = &self.token.rights;
-        !rights.paused && rights.expires_at.is_none_or(|expiry| !decision::has_expired(Some(expiry), clock::now().0))
+        decision::decide(&self.token.rights, None, DomainQuery::AccountWide, || clock::now().0) == Code::Ok
     }
 
     /// Returns true if the token has a scope on the domain with this name, or account-wide without one. Returns `None` if

@@ -5,9 +5,9 @@
 //! `full` means the same as `*`. A grant on a resource covers the resources under it.
 
 pub mod access;
-pub mod catalog;
-pub mod coverage;
+pub mod access_coverage;
 pub mod grant;
+pub mod resource;
 
 use std::fmt;
 

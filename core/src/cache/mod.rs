@@ -3,13 +3,15 @@
 //! A full cache admits a key on its second miss (`doorkeeper.rs`), so keys that are used once evict nothing. Which entry is
 //! evicted is decided by quick_cache (S3-FIFO and CLOCK-Pro, <https://docs.rs/quick_cache>).
 
+mod doorkeeper;
+
 use std::hash::{BuildHasher, Hash};
 
 pub use quick_cache::Equivalent;
 use quick_cache::unsync;
 use quick_cache::{OptionsBuilder, Weighter};
 
-use crate::doorkeeper::Doorkeeper;
+use doorkeeper::Doorkeeper;
 
 /// A key or a value that allocates memory.
 pub trait HeapSize {
