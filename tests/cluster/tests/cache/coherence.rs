@@ -35,12 +35,17 @@ fn a_change_without_its_trigger_is_missed() {
         let was: String = superuser.get("SELECT pg_get_functiondef($1::text::regproc)", &[&function]);
         let silent = "RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'";
         superuser.run(&format!("CREATE OR REPLACE FUNCTION {function}() {silent}"), &[]);
-        let tally = Stress { changes: 1_200, ..stress(&cluster, &Kind::ALL) }.run();
-        superuser.batch_execute(&was).expect("as it was");
-        let missed = tally.missed();
-        for kind in kinds {
-            assert!(missed.get(kind).is_some_and(|count| *count > 0), "without {function}, {kind:?}: {missed:?}");
+        // Whether a verifier asks in time is a matter of chance, so a run may not find every kind.
+        let mut not_missed = kinds.to_vec();
+        for _ in 0..5 {
+            let missed = Stress { changes: 1_200, ..stress(&cluster, &Kind::ALL) }.run().missed();
+            not_missed.retain(|kind| !missed.contains_key(kind));
+            if not_missed.is_empty() {
+                break;
+            }
         }
+        superuser.batch_execute(&was).expect("as it was");
+        assert!(not_missed.is_empty(), "without {function}, no stale answer after {not_missed:?}");
     }
     assert_eq!(functions.len(), 3, "{functions:?}");
     // With all triggers it finds none.
