@@ -21,7 +21,7 @@ mod worker;
 
 pgrx::pg_module_magic!(name, version);
 
-/// Is called by PostgreSQL when it loads the library: in the postmaster if it is preloaded, otherwise in a session.
+/// Runs when PostgreSQL loads the library: in the postmaster if it is preloaded, otherwise in a session.
 #[pgrx::pg_guard]
 pub extern "C-unwind" fn _PG_init() {
     pg::raise::hide_backtraces();

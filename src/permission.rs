@@ -89,6 +89,21 @@ impl Caller {
         SessionTokenRights(token).lacks(MissingRight::Lifetime(clock::to_utc_text(own)))
     }
 
+    /// Returns an error if the caller may not use the access of a token that lives until `expires_at`, or give it some: what it
+    /// gets or gives would outlive it. `action` completes "cannot ... token 1".
+    pub fn check_outlives(
+        &self,
+        token_id: i64,
+        expires_at: Option<Timestamp>,
+        action: &'static str,
+    ) -> Result<(), Error> {
+        let (Some(token), Some(own)) = (&self.0, self.own_expiry()) else { return Ok(()) };
+        if expires_at.is_some_and(|expiry| expiry <= own) {
+            return Ok(());
+        }
+        SessionTokenRights(token).lacks(MissingRight::LifeOf { other: token_id, action })
+    }
+
     /// Returns an expiry that was not asked for, or the end of the caller's own life if that is earlier.
     pub fn limit_lifetime(&self, expires_at: Option<Timestamp>) -> Option<Timestamp> {
         [expires_at, self.own_expiry()].into_iter().flatten().min()
@@ -98,11 +113,11 @@ impl Caller {
         self.0.as_ref()?.rights.expires_at.map(Timestamp)
     }
 
-    /// Returns an error if the caller is this token itself. `action` completes "may not ...".
-    pub fn check_is_not(&self, token_id: i64, action: &'static str) -> Result<(), Error> {
+    /// Returns an error if the caller is a token. `action` completes "may not ...".
+    pub fn check_no_token(&self, action: &'static str) -> Result<(), Error> {
         match &self.0 {
-            Some(token) if token.id == token_id => Err(PermissionError::NotForTokens { token_id, action }.into()),
-            _ => Ok(()),
+            Some(token) => Err(PermissionError::NotForTokens { token_id: token.id, action }.into()),
+            None => Ok(()),
         }
     }
 

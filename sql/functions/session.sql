@@ -8,7 +8,7 @@ COMMENT ON FUNCTION token_auth.authenticate(text) IS
 'Verifies a secret. If the code is ok, the transaction is authenticated as that token until it ends, until a rollback to a savepoint before this call, until deauthenticate(), or until RESET ALL. If the code is not ok, the transaction is refused: functions that manage something raise 42501, and those for policies deny. A refusal survives rollbacks to savepoints and RESET ALL, and ends with the transaction, with an accepted secret or with deauthenticate().
 secret: as it was shown, without "Bearer "; NULL is malformed.
 Result: always one row, as of verify_token without scope and domain. It writes nothing, and works in a read-only transaction and on a hot standby.
-Errors: 25P01 outside a transaction block, where a function, a procedure and a DO block count as one; 25000 while a parallel query is running.';
+Errors: 25P01 outside a transaction block, where a function that is not inlined, a procedure and a DO block count as one; 25000 while a parallel query is running.';
 
 CREATE FUNCTION token_auth.authenticate_digest(digest bytea) RETURNS token_auth.verification
     LANGUAGE c VOLATILE PARALLEL UNSAFE
@@ -18,7 +18,7 @@ COMMENT ON FUNCTION token_auth.authenticate_digest(bytea) IS
 'Authenticates as authenticate does, for a caller that must not send the secret. For a role that may call this, a digest is worth as much as the secret.
 digest: SHA-256 of the secret''s bytes, 32 bytes; NULL or another length is malformed.
 Result: always one row, as of verify_token_digest without scope and domain.
-Errors: 25P01 outside a transaction block, where a function, a procedure and a DO block count as one; 25000 while a parallel query is running.';
+Errors: 25P01 outside a transaction block, where a function that is not inlined, a procedure and a DO block count as one; 25000 while a parallel query is running.';
 
 CREATE FUNCTION token_auth.deauthenticate() RETURNS bool
     LANGUAGE c VOLATILE PARALLEL UNSAFE

@@ -14,7 +14,7 @@ COMMENT ON COLUMN token_auth.verification.valid IS 'True if the code is ok';
 COMMENT ON COLUMN token_auth.verification.code IS 'malformed, not_found, paused, expired, domain_not_allowed, insufficient_scope or ok: the first that applies';
 COMMENT ON COLUMN token_auth.verification.token_id IS 'Id of the token, or NULL if none was found';
 COMMENT ON COLUMN token_auth.verification.account_id IS 'Id of its account';
-COMMENT ON COLUMN token_auth.verification.domain_id IS 'Id of the domain in the question, or without one of the token''s home. NULL if the domain in the question cannot be used';
+COMMENT ON COLUMN token_auth.verification.domain_id IS 'Id of the domain in the question. Without one, id of the token''s home. NULL if the domain in the question cannot be used';
 COMMENT ON COLUMN token_auth.verification.name IS 'Name of the token';
 COMMENT ON COLUMN token_auth.verification.expires_at IS 'Expiry of the token, or NULL for never';
 COMMENT ON COLUMN token_auth.verification.metadata IS 'Metadata of the token';

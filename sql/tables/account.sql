@@ -7,7 +7,8 @@ CREATE TABLE token_auth.account (
     created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
 
     CONSTRAINT account_name_is_name CHECK (token_auth.is_name(name)),
-    CONSTRAINT account_metadata_is_object CHECK (jsonb_typeof(metadata) = 'object')
+    CONSTRAINT account_metadata_is_object CHECK (jsonb_typeof(metadata) = 'object'),
+    CONSTRAINT account_id_is_not_any CHECK (id <> token_auth.any_account())
 );
 
 CREATE INDEX account_profile_idx ON token_auth.account (profile);
@@ -23,6 +24,7 @@ COMMENT ON CONSTRAINT account_pkey ON token_auth.account IS 'An account is ident
 COMMENT ON CONSTRAINT account_name_key ON token_auth.account IS 'No two accounts have the same name';
 COMMENT ON CONSTRAINT account_name_is_name ON token_auth.account IS 'At most 255 characters, not blank, without control characters';
 COMMENT ON CONSTRAINT account_metadata_is_object ON token_auth.account IS 'Metadata is a JSON object';
+COMMENT ON CONSTRAINT account_id_is_not_any ON token_auth.account IS 'No account has the id that means any account';
 COMMENT ON CONSTRAINT account_profile_fkey ON token_auth.account IS 'A profile that accounts use cannot be deleted. Accounts follow the renaming of their profile';
 COMMENT ON INDEX token_auth.account_profile_idx IS 'For the renaming and deletion of a profile';
 COMMENT ON SEQUENCE token_auth.account_id_seq IS 'Ids of accounts';

@@ -22,47 +22,49 @@ COMMENT ON FUNCTION token_auth.invalidate_whole_cache() IS
 
 -- Only existing rows are cached, so a new token, account or profile invalidates nothing. New access and new domains extend what
 -- is cached.
-CREATE TRIGGER invalidate_cache AFTER UPDATE OR DELETE ON token_auth.token
+-- Triggers of one kind fire in the order of their names. These are the first, so that a trigger of the application already sees the
+-- change in a verification.
+CREATE TRIGGER _invalidate_cache AFTER UPDATE OR DELETE ON token_auth.token
     FOR EACH ROW EXECUTE FUNCTION token_auth.invalidate_token_cache('id');
-CREATE TRIGGER invalidate_cache AFTER INSERT OR UPDATE OR DELETE ON token_auth.token_access
+CREATE TRIGGER _invalidate_cache AFTER INSERT OR UPDATE OR DELETE ON token_auth.token_access
     FOR EACH ROW EXECUTE FUNCTION token_auth.invalidate_token_cache('token_id');
-CREATE TRIGGER invalidate_cache AFTER UPDATE OR DELETE ON token_auth.profile
+CREATE TRIGGER _invalidate_cache AFTER UPDATE OR DELETE ON token_auth.profile
     FOR EACH ROW EXECUTE FUNCTION token_auth.invalidate_whole_cache();
-CREATE TRIGGER invalidate_cache AFTER UPDATE OR DELETE ON token_auth.account
+CREATE TRIGGER _invalidate_cache AFTER UPDATE OR DELETE ON token_auth.account
     FOR EACH ROW EXECUTE FUNCTION token_auth.invalidate_account_cache('id');
-CREATE TRIGGER invalidate_cache AFTER INSERT OR UPDATE OR DELETE ON token_auth.domain
+CREATE TRIGGER _invalidate_cache AFTER INSERT OR UPDATE OR DELETE ON token_auth.domain
     FOR EACH ROW EXECUTE FUNCTION token_auth.invalidate_account_cache('account_id');
 
-CREATE TRIGGER invalidate_cache_truncate AFTER TRUNCATE ON token_auth.token
+CREATE TRIGGER _invalidate_cache_truncate AFTER TRUNCATE ON token_auth.token
     FOR EACH STATEMENT EXECUTE FUNCTION token_auth.invalidate_whole_cache();
-CREATE TRIGGER invalidate_cache_truncate AFTER TRUNCATE ON token_auth.token_access
+CREATE TRIGGER _invalidate_cache_truncate AFTER TRUNCATE ON token_auth.token_access
     FOR EACH STATEMENT EXECUTE FUNCTION token_auth.invalidate_whole_cache();
-CREATE TRIGGER invalidate_cache_truncate AFTER TRUNCATE ON token_auth.account
+CREATE TRIGGER _invalidate_cache_truncate AFTER TRUNCATE ON token_auth.account
     FOR EACH STATEMENT EXECUTE FUNCTION token_auth.invalidate_whole_cache();
-CREATE TRIGGER invalidate_cache_truncate AFTER TRUNCATE ON token_auth.domain
+CREATE TRIGGER _invalidate_cache_truncate AFTER TRUNCATE ON token_auth.domain
     FOR EACH STATEMENT EXECUTE FUNCTION token_auth.invalidate_whole_cache();
 
 ALTER TABLE token_auth.token
-    ENABLE ALWAYS TRIGGER invalidate_cache,
-    ENABLE ALWAYS TRIGGER invalidate_cache_truncate;
+    ENABLE ALWAYS TRIGGER _invalidate_cache,
+    ENABLE ALWAYS TRIGGER _invalidate_cache_truncate;
 ALTER TABLE token_auth.token_access
-    ENABLE ALWAYS TRIGGER invalidate_cache,
-    ENABLE ALWAYS TRIGGER invalidate_cache_truncate;
+    ENABLE ALWAYS TRIGGER _invalidate_cache,
+    ENABLE ALWAYS TRIGGER _invalidate_cache_truncate;
 ALTER TABLE token_auth.account
-    ENABLE ALWAYS TRIGGER invalidate_cache,
-    ENABLE ALWAYS TRIGGER invalidate_cache_truncate;
+    ENABLE ALWAYS TRIGGER _invalidate_cache,
+    ENABLE ALWAYS TRIGGER _invalidate_cache_truncate;
 ALTER TABLE token_auth.domain
-    ENABLE ALWAYS TRIGGER invalidate_cache,
-    ENABLE ALWAYS TRIGGER invalidate_cache_truncate;
+    ENABLE ALWAYS TRIGGER _invalidate_cache,
+    ENABLE ALWAYS TRIGGER _invalidate_cache_truncate;
 ALTER TABLE token_auth.profile
-    ENABLE ALWAYS TRIGGER invalidate_cache;
+    ENABLE ALWAYS TRIGGER _invalidate_cache;
 
-COMMENT ON TRIGGER invalidate_cache   ON token_auth.token        IS 'Invalidates the cached token';
-COMMENT ON TRIGGER invalidate_cache   ON token_auth.token_access IS 'Invalidates the cached token of the access';
-COMMENT ON TRIGGER invalidate_cache   ON token_auth.profile      IS 'Invalidates everything in the caches';
-COMMENT ON TRIGGER invalidate_cache   ON token_auth.account      IS 'Invalidates the cached account';
-COMMENT ON TRIGGER invalidate_cache   ON token_auth.domain       IS 'Invalidates the cached account of the domain';
-COMMENT ON TRIGGER invalidate_cache_truncate ON token_auth.token        IS 'Invalidates everything in the caches';
-COMMENT ON TRIGGER invalidate_cache_truncate ON token_auth.token_access IS 'Invalidates everything in the caches';
-COMMENT ON TRIGGER invalidate_cache_truncate ON token_auth.account      IS 'Invalidates everything in the caches';
-COMMENT ON TRIGGER invalidate_cache_truncate ON token_auth.domain       IS 'Invalidates everything in the caches';
+COMMENT ON TRIGGER _invalidate_cache   ON token_auth.token        IS 'Invalidates the cached token';
+COMMENT ON TRIGGER _invalidate_cache   ON token_auth.token_access IS 'Invalidates the cached token of the access';
+COMMENT ON TRIGGER _invalidate_cache   ON token_auth.profile      IS 'Invalidates everything in the caches';
+COMMENT ON TRIGGER _invalidate_cache   ON token_auth.account      IS 'Invalidates the cached account';
+COMMENT ON TRIGGER _invalidate_cache   ON token_auth.domain       IS 'Invalidates the cached account of the domain';
+COMMENT ON TRIGGER _invalidate_cache_truncate ON token_auth.token        IS 'Invalidates everything in the caches';
+COMMENT ON TRIGGER _invalidate_cache_truncate ON token_auth.token_access IS 'Invalidates everything in the caches';
+COMMENT ON TRIGGER _invalidate_cache_truncate ON token_auth.account      IS 'Invalidates everything in the caches';
+COMMENT ON TRIGGER _invalidate_cache_truncate ON token_auth.domain       IS 'Invalidates everything in the caches';

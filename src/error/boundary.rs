@@ -33,6 +33,7 @@ pub fn guarded<T>(body: impl FnOnce() -> Result<T, Error>) -> T {
             detail: report.detail().filter(|_| !is_integrity_violation(report.sql_error_code())).map(str::to_string),
             hint: report.hint().map(str::to_string),
             constraint: ErrorFields::take_last_error().map(|fields| fields.constraint()).unwrap_or_default(),
+            hides_statement: false,
         })
     };
     ErrorFields::clear();
@@ -104,5 +105,5 @@ fn raise(report: Report) -> ! {
     if let Some(hint) = report.hint {
         raised = raised.set_hint(hint);
     }
-    raise_with_constraint(raised, &report.constraint)
+    raise_with_constraint(raised, &report.constraint, report.hides_statement)
 }

@@ -38,7 +38,8 @@ impl EnvironmentError {
                 "no_transaction_block",
                 format!("{function} can only be used in transaction blocks"),
                 "Call it after BEGIN: the transaction is authenticated until it ends, which would be with this statement.",
-            ),
+            )
+            .hiding_statement(),
             Self::ExpandedCall(function) => Report::new(
                 ERRCODE_FEATURE_NOT_SUPPORTED,
                 "expanded_call",

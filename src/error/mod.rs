@@ -75,10 +75,24 @@ struct Report {
     hint: Option<String>,
     /// The field CONSTRAINT of the error: a stable word for each error of the extension, or the violated constraint.
     constraint: String,
+    /// The server must not log the statement, which may contain a secret.
+    hides_statement: bool,
 }
 
 impl Report {
     fn new(code: PgSqlErrorCode, word: &str, message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { code, message: message.into(), detail: None, hint: Some(hint.into()), constraint: word.to_string() }
+        let constraint = word.to_string();
+        Self {
+            code,
+            message: message.into(),
+            detail: None,
+            hint: Some(hint.into()),
+            constraint,
+            hides_statement: false,
+        }
+    }
+
+    fn hiding_statement(self) -> Self {
+        Self { hides_statement: true, ..self }
     }
 }

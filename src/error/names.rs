@@ -26,6 +26,7 @@ impl AccountName {
     pub(super) fn shown(&self) -> String {
         static READABLE: Query = Query::as_caller(
             "SELECT pg_catalog.has_column_privilege('token_auth.account', 'name', 'SELECT')
+                AND NOT pg_catalog.row_security_active('token_auth.account')
                  OR pg_catalog.has_column_privilege('token_auth.tokens', 'account', 'SELECT')",
         );
         if is_true(&READABLE) { format!("account {}", quoted(&self.name)) } else { format!("account {}", self.id) }
@@ -36,6 +37,7 @@ impl DomainName {
     pub(super) fn shown(&self) -> String {
         static READABLE: Query = Query::as_caller(
             "SELECT pg_catalog.has_column_privilege('token_auth.domain', 'name', 'SELECT')
+                AND NOT pg_catalog.row_security_active('token_auth.domain')
                  OR pg_catalog.has_column_privilege('token_auth.tokens', 'domain', 'SELECT')",
         );
         if is_true(&READABLE) { format!("domain {}", quoted(&self.name)) } else { format!("domain {}", self.id) }
@@ -46,7 +48,9 @@ impl ProfileName {
     pub(super) fn shown(&self) -> String {
         static READABLE: Query = Query::as_caller(
             "SELECT pg_catalog.has_column_privilege('token_auth.profile', 'name', 'SELECT')
-                 OR pg_catalog.has_column_privilege('token_auth.account', 'profile', 'SELECT')",
+                AND NOT pg_catalog.row_security_active('token_auth.profile')
+                 OR pg_catalog.has_column_privilege('token_auth.account', 'profile', 'SELECT')
+                AND NOT pg_catalog.row_security_active('token_auth.account')",
         );
         if is_true(&READABLE) { format!("profile {}", quoted(&self.0)) } else { "the account's profile".to_string() }
     }

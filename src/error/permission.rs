@@ -40,6 +40,8 @@ pub enum MissingRight {
     AccessOf(i64),
     /// A life as long as the call would give. It ends at this time, in UTC.
     Lifetime(String),
+    /// A life as long as that of this token. `action` completes "cannot ... token 1".
+    LifeOf { other: i64, action: &'static str },
 }
 
 impl PermissionError {
@@ -60,7 +62,7 @@ impl PermissionError {
                 MissingRight::AccessOfDomainToken => "lacks_full_access",
                 MissingRight::AccessToDomain => "lacks_access_to_domain",
                 MissingRight::AccessOf(_) => "lacks_access_of_token",
-                MissingRight::Lifetime(_) => "longer_life",
+                MissingRight::Lifetime(_) | MissingRight::LifeOf { .. } => "longer_life",
             },
             Self::NotForTokens { .. } => "not_for_tokens",
         }
@@ -96,6 +98,9 @@ impl PermissionError {
                 MissingRight::Lifetime(end) => {
                     format!("token {token_id} cannot give a token a longer life than its own, which ends at {end}")
                 }
+                MissingRight::LifeOf { other, action } => {
+                    format!("token {token_id} cannot {action} token {other}, which lives longer than it does")
+                }
             },
             Self::NotForTokens { token_id, action } => format!("token {token_id} of this transaction may not {action}"),
         }
@@ -124,6 +129,7 @@ impl PermissionError {
                 MissingRight::AccessToDomain => "Authenticate as a token that has access to it.",
                 MissingRight::AccessOf(_) => "Authenticate as a token that has all the access of the other.",
                 MissingRight::Lifetime(_) => "Pass an expires_at that is no later.",
+                MissingRight::LifeOf { .. } => "Authenticate as a token that lives as long, or never expires.",
             },
             Self::NotForTokens { .. } => "Do it in a transaction that is not authenticated as a token.",
         }

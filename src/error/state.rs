@@ -29,6 +29,8 @@ pub enum StateError {
     PresetClaimed(String),
     /// 23514
     Immutable { table: String, column: String },
+    /// 27000: a trigger of the application kept a row from being written.
+    NotWritten(&'static str),
 }
 
 impl StateError {
@@ -43,6 +45,7 @@ impl StateError {
             Self::LastToken { retry: true, .. } => ERRCODE_T_R_SERIALIZATION_FAILURE,
             Self::LastToken { .. } | Self::LastTokenTruncated { .. } => ERRCODE_RESTRICT_VIOLATION,
             Self::Immutable { .. } => ERRCODE_CHECK_VIOLATION,
+            Self::NotWritten(_) => ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION,
             Self::AlreadyReset(_)
             | Self::Expired(_)
             | Self::Preset(_)
@@ -60,6 +63,7 @@ impl StateError {
             Self::Expired(_) => "token_expired",
             Self::Preset(_) | Self::PresetsTruncated(_) | Self::PresetClaimed(_) => "preset",
             Self::Immutable { .. } => "immutable_column",
+            Self::NotWritten(_) => "not_written",
         }
     }
 
@@ -89,6 +93,7 @@ impl StateError {
             }
             Self::PresetClaimed(name) => format!("profile {} cannot be made a preset", quoted(name)),
             Self::Immutable { table, column } => format!("column {column} of token_auth.{table} cannot be changed"),
+            Self::NotWritten(table) => format!("a trigger on token_auth.{table} kept a row from being written"),
         }
     }
 
@@ -109,6 +114,7 @@ impl StateError {
             Self::PresetsTruncated(_) => "Delete the rows that are yours; profiles of your own have builtin = false.",
             Self::PresetClaimed(_) => "Presets come with the extension; leave builtin false for a profile of your own.",
             Self::Immutable { .. } => "Create a new row and delete the old one.",
+            Self::NotWritten(_) => "Have your BEFORE triggers on this table return the row.",
         }
     }
 }

@@ -5,7 +5,12 @@ use pgrx::extension_sql_file;
 
 extension_sql_file!("../../sql/schema.sql", name = "schema", bootstrap);
 extension_sql_file!("../../sql/functions/constraints.sql", name = "functions_constraints", requires = ["schema"]);
-extension_sql_file!("../../sql/tables/profile.sql", name = "tables_profile", requires = ["functions_constraints"]);
+extension_sql_file!(
+    "../../sql/functions/any_account.sql",
+    name = "functions_any_account",
+    requires = ["functions_constraints"]
+);
+extension_sql_file!("../../sql/tables/profile.sql", name = "tables_profile", requires = ["functions_any_account"]);
 extension_sql_file!(
     "../../sql/tables/profile_resource.sql",
     name = "tables_profile_resource",
@@ -18,11 +23,10 @@ extension_sql_file!("../../sql/tables/domain.sql", name = "tables_domain", requi
 extension_sql_file!("../../sql/tables/token.sql", name = "tables_token", requires = ["tables_domain"]);
 extension_sql_file!("../../sql/tables/token_access.sql", name = "tables_token_access", requires = ["tables_token"]);
 extension_sql_file!("../../sql/views/tokens.sql", name = "views_tokens", requires = ["tables_token_access"]);
-extension_sql_file!("../../sql/functions/any_account.sql", name = "functions_any_account", requires = ["views_tokens"]);
 extension_sql_file!(
     "../../sql/functions/refuse_expansion.sql",
     name = "functions_refuse_expansion",
-    requires = ["functions_any_account"]
+    requires = ["views_tokens"]
 );
 extension_sql_file!(
     "../../sql/functions/accounts.sql",

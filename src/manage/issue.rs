@@ -6,7 +6,7 @@ use token_auth_core::scope::access::Access;
 use token_auth_core::{name, secret};
 
 use super::keyring;
-use crate::error::{EnvironmentError, Error};
+use crate::error::{EnvironmentError, Error, StateError};
 use crate::model::account::Account;
 use crate::permission;
 use crate::pg::datum::{Jsonb, Timestamp};
@@ -39,6 +39,11 @@ pub struct IssuedToken {
     pub expires_at: Option<Timestamp>,
 }
 
+/// Returns an error unless one row was written: a BEFORE trigger of the application may have kept it from that.
+pub fn written(table: &'static str, rows: u64) -> Result<(), Error> {
+    if rows == 1 { Ok(()) } else { Err(StateError::NotWritten(table).into()) }
+}
+
 impl NewToken<'_> {
     /// Makes a secret, and inserts the token and its access.
     pub fn issue(self) -> Result<IssuedToken, Error> {
@@ -64,7 +69,7 @@ impl NewToken<'_> {
         let hint = secret::hint(&secret);
         let digest = secret::digest(secret.as_bytes());
         let sealed = keyring::seal(profile, id, &digest, &secret)?;
-        INSERT.execute(&[
+        let inserted = INSERT.execute(&[
             id.into(),
             self.account.id.into(),
             self.home.into(),
@@ -77,9 +82,11 @@ impl NewToken<'_> {
             self.metadata.into(),
             self.is_paused.into(),
         ]);
+        written("token", inserted)?;
         for access in self.access {
             let scopes: Vec<&str> = access.scopes.iter().map(|grant| grant.text()).collect();
-            INSERT_ACCESS.execute(&[self.account.id.into(), id.into(), access.domain_id.into(), scopes.into()]);
+            let arguments = [self.account.id.into(), id.into(), access.domain_id.into(), scopes.into()];
+            written("token_access", INSERT_ACCESS.execute(&arguments))?;
         }
         Ok(IssuedToken { id, name, secret, hint, expires_at: self.expires_at })
     }

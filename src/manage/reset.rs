@@ -5,7 +5,7 @@ use pgrx::pg_extern;
 use token_auth_core::limits::{MAX_EXPIRY, MAX_GRACE};
 
 use super::checked;
-use super::issue::{NewToken, TokenName};
+use super::issue::{NewToken, TokenName, written};
 use super::target::Target;
 use crate::error::{ArgumentError, guarded};
 use crate::model::token::Token;
@@ -57,7 +57,7 @@ fn reset_token(
         };
         let new = successor.issue()?;
         // The successor exists before the old token ends, so the last token of a domain can be reset.
-        RETIRE.execute(&[old.id.into(), now.into(), new.id.into(), retires_at.into()]);
+        written("token", RETIRE.execute(&[old.id.into(), now.into(), new.id.into(), retires_at.into()]))?;
         Ok(Record([
             new.id.into(),
             new.name.into(),
@@ -71,13 +71,13 @@ fn reset_token(
 
 /// Returns the expiry of the successor: it lives as long as the old token was to live from its creation.
 ///
-/// It never expires if the old token does not, or if the expiry would be later than any expiry can be. If the old token
-/// expires before its creation, the successor has the same expiry.
+/// It never expires if the old token does not. It has the last possible expiry if its own would be later. If the old token expires
+/// before its creation, the successor has the same expiry.
 fn expiry_of_successor(old: &Token, now: Timestamp) -> Option<Timestamp> {
     let expiry = old.expires_at.filter(|expiry| expiry.0 != i64::MAX)?;
     let lifetime = expiry.0.checked_sub(old.created_at.0)?;
     if lifetime <= 0 {
         return Some(expiry);
     }
-    now.0.checked_add(lifetime).filter(|expiry| *expiry < MAX_EXPIRY).map(Timestamp)
+    Some(Timestamp(now.0.saturating_add(lifetime).min(MAX_EXPIRY - 1)))
 }

@@ -16,6 +16,7 @@ fn reveal_token(id: Option<i64>, account_id: Option<i64>) -> String {
     guarded(|| {
         let target = Target::token_to_read(id, account_id)?.authorize()?;
         target.account.profile.check_can_reveal()?;
+        target.check_caller_outlives("reveal the secret of")?;
         let id = target.row.id;
         let token = READ.row_latest_snapshot(&[id.into()], SealedToken::read).ok_or(NotFound::Token(id))?;
         let sealed = token.sealed.as_deref().ok_or(SealingError::NotSealed(id))?;

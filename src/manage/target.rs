@@ -1,7 +1,8 @@
 //! The target of a call: resolved, then locked, then authorized.
 //!
-//! Only an [`Authorized`] target gives access to a row that may be changed, and only a locked one can be authorized. So
-//! permission is always checked after the locks: a call that waited for one is judged by the state after the wait.
+//! Only an [`Authorized`] target gives access to a row, and only a locked one can be authorized, except for a call that only reads
+//! (`token_to_read`). So permission is checked after the locks: a call that waited for one is judged by the state after the
+//! wait.
 //!
 //! Locks are taken in the order of `model/mod.rs`.
 
@@ -211,6 +212,11 @@ impl<R> Authorized<R> {
         self.caller.check_lifetime(expires_at)
     }
 
+    /// Returns an error if the caller is a token. `action` completes "may not ...".
+    pub fn check_no_token(&self, action: &'static str) -> Result<(), Error> {
+        self.caller.check_no_token(action)
+    }
+
     /// Returns a default expiry, limited by the caller's own: see [`Caller::limit_lifetime`].
     pub fn limit_lifetime(&self, expires_at: Option<Timestamp>) -> Option<Timestamp> {
         self.caller.limit_lifetime(expires_at)
@@ -223,9 +229,9 @@ impl<R> Authorized<R> {
 }
 
 impl Authorized<Token> {
-    /// Returns an error if the token is the caller itself. `action` completes "may not ...".
-    pub fn check_is_not_caller(&self, action: &'static str) -> Result<(), Error> {
-        self.caller.check_is_not(self.row.id, action)
+    /// Returns an error if the token lives longer than the caller: see [`Caller::check_outlives`].
+    pub fn check_caller_outlives(&self, action: &'static str) -> Result<(), Error> {
+        self.caller.check_outlives(self.row.id, self.row.expires_at, action)
     }
 
     /// Returns the access of the token: the one that the caller's rights were compared with, or else the current one.

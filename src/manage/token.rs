@@ -15,6 +15,9 @@ use crate::pg::datum::Jsonb;
 use crate::pg::spi::Query;
 use crate::pg::tuple::Record;
 
+/// What a session token may not do.
+const WRITE_METADATA: &str = "write metadata";
+
 /// Returns `(token_id, name, secret, hint, expires_at)`.
 #[pg_extern(sql = false)]
 fn create_token(
@@ -39,8 +42,17 @@ fn create_token(
         let target = target.authorize(Action::CreateToken { home: home.as_ref().ok().copied().flatten() })?;
         let home = home?;
         let scopes = checked::scopes(scopes, &target.account.profile)?;
-        let expires_at = checked::expiry(expires_at, &target.account.profile)?;
-        target.check_lifetime(expires_at)?;
+        let expires_at = match expires_at {
+            Some(_) => {
+                let expires_at = checked::expiry(expires_at, &target.account.profile)?;
+                target.check_lifetime(expires_at)?;
+                expires_at
+            }
+            None => target.limit_lifetime(None),
+        };
+        if metadata != Jsonb::empty_object() {
+            target.check_no_token(WRITE_METADATA)?;
+        }
         let access = [Access::new(home.filter(|_| !all_domains), scopes)];
         target.check_grants(&access)?;
         let name = TokenName::Given(name);
@@ -76,6 +88,7 @@ fn resume_token(id: Option<i64>, account_id: Option<i64>) -> bool {
         Query::new("UPDATE token_auth.token SET paused_at = NULL WHERE id = $1 AND paused_at IS NOT NULL");
     guarded(|| {
         let target = Target::token(id, account_id)?.lock()?.authorize()?;
+        target.check_caller_outlives("resume")?;
         Ok(RESUME.execute(&[target.row.id.into()]) > 0)
     })
 }
@@ -134,11 +147,12 @@ fn merge_token_metadata(id: Option<i64>, metadata: Option<&[u8]>, account_id: Op
     })
 }
 
-/// A token cannot change its own metadata, because the application trusts what it wrote there.
+/// A token writes no metadata, neither its own nor that of a token that could take its place, because the application trusts what
+/// it wrote there.
 fn set_metadata(target: &Authorized<Token>, metadata: Jsonb) -> Result<bool, Error> {
     static SET: Query =
         Query::new("UPDATE token_auth.token SET metadata = $2 WHERE id = $1 AND metadata::text <> $2::text");
-    target.check_is_not_caller("change its own metadata")?;
+    target.check_no_token(WRITE_METADATA)?;
     Ok(SET.execute(&[target.row.id.into(), metadata.into()]) > 0)
 }
 

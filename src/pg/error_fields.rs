@@ -24,6 +24,7 @@ mod unguarded {
         pub fn errdetail_internal(format: *const c_char, ...) -> c_int;
         pub fn errhint(format: *const c_char, ...) -> c_int;
         pub fn err_generic_string(field: c_int, text: *const c_char) -> c_int;
+        pub fn errhidestmt(hide: bool) -> c_int;
     }
 }
 
@@ -113,6 +114,7 @@ pub struct NamedConstraint;
 thread_local! {
     /// The name, followed by zeros.
     static CONSTRAINT: Cell<Option<[u8; NAME]>> = const { Cell::new(None) };
+    static HIDES_STATEMENT: Cell<bool> = const { Cell::new(false) };
 }
 
 /// The callback that sets the field. It is on the stack of callbacks from the moment that an error is raised in Rust until
@@ -121,8 +123,10 @@ static mut NAMING: pg_sys::ErrorContextCallback =
     pg_sys::ErrorContextCallback { previous: ptr::null_mut(), callback: Some(set_constraint), arg: ptr::null_mut() };
 
 impl NamedConstraint {
-    /// Gives this name to the error that the caller raises next. An empty one is no name.
-    pub fn of_next_error(name: &str) {
+    /// Gives this name to the error that the caller raises next. An empty one is no name. The server does not log the statement with
+    /// it if `hides_statement` is true.
+    pub fn of_next_error(name: &str, hides_statement: bool) {
+        HIDES_STATEMENT.set(hides_statement);
         let mut bytes = [0; NAME];
         let length = name.floor_char_boundary(NAME - 1);
         bytes[..length].copy_from_slice(&name.as_bytes()[..length]);
@@ -151,6 +155,10 @@ unsafe extern "C-unwind" fn set_constraint(_argument: *mut c_void) {
     if let Some(name) = CONSTRAINT.take() {
         // SAFETY: the name ends with a zero, and is copied.
         unsafe { unguarded::err_generic_string(pg_sys::PG_DIAG_CONSTRAINT_NAME as c_int, name.as_ptr().cast()) };
+        if HIDES_STATEMENT.take() {
+            // SAFETY: sets a field of the report.
+            unsafe { unguarded::errhidestmt(true) };
+        }
     }
 }
 

@@ -36,7 +36,7 @@ const MAX_WATCHED: usize = 16;
 static SLOT_COUNTS: [AtomicU64; SLOTS] = [const { AtomicU64::new(0) }; SLOTS];
 /// Messages about the watched relations, or about everything, which is what PostgreSQL sends if messages were lost.
 static WATCHED_COUNT: AtomicU64 = AtomicU64::new(0);
-/// The sum of the counts above.
+/// Grows whenever one of the counts above does.
 static TOTAL_COUNT: AtomicU64 = AtomicU64::new(0);
 /// Messages about any relation that exists.
 static RELATION_COUNT: AtomicU64 = AtomicU64::new(0);
@@ -56,7 +56,8 @@ pub fn watched_count() -> u64 {
     WATCHED_COUNT.load(Relaxed)
 }
 
-/// Returns the number of messages about slots and watched relations. While it stays the same, all other counts do.
+/// Returns the number of messages about slots and watched relations. While it stays the same, every
+/// [`slot_count`] and [`watched_count`] does.
 pub fn total_count() -> u64 {
     TOTAL_COUNT.load(Relaxed)
 }

@@ -1,14 +1,14 @@
 //! What a planner support function learns about the call of its function
 //! (<https://www.postgresql.org/docs/current/xfunc-optimization.html>).
 
-use std::ffi::CStr;
+use std::ffi::{CStr, c_int, c_void};
 
-use pgrx::{Internal, PgList, pg_sys};
+use pgrx::{Internal, pg_sys};
 
 /// Returns the name of the called function if the planner asks about a call that was written as `(function(...)).*`.
 ///
-/// The parser makes one call for each column of that (`ExpandRowReference` in parser/parse_target.c): columns of equal calls
-/// in the list of results.
+/// The parser makes one call for each column of that (`ExpandRowReference` in parser/parse_target.c): columns of equal calls,
+/// anywhere in the query and perhaps with casts around them.
 pub fn expanded_call(request: Internal) -> Option<String> {
     let node = request.unwrap()?.cast_mut_ptr::<pg_sys::SupportRequestSimplify>();
     // SAFETY: the planner passes a node, whose tag says which one. All that it points to is alive during the call.
@@ -16,9 +16,15 @@ pub fn expanded_call(request: Internal) -> Option<String> {
         if (*node).type_ != pg_sys::NodeTag::T_SupportRequestSimplify || (*node).root.is_null() {
             return None;
         }
+        let query = (*(*node).root).parse;
         let function = (*(*node).fcall).funcid;
-        let results = PgList::<pg_sys::TargetEntry>::from_pg((*(*(*node).root).parse).targetList);
-        let columns: Vec<_> = results.iter_ptr().filter_map(|entry| column_of_call((*entry).expr, function)).collect();
+        let mut search = ColumnsOfCall { function, columns: Vec::new() };
+        if !query.is_null() {
+            // Each subquery is planned by itself, and then is the query that is asked about.
+            let flags = pg_sys::QTW_IGNORE_RT_SUBQUERIES | pg_sys::QTW_IGNORE_CTE_SUBQUERIES;
+            pg_sys::query_tree_walker(query, Some(find_column), (&raw mut search).cast(), flags as c_int);
+        }
+        let columns = search.columns;
         let is_expanded = columns.iter().enumerate().any(|(index, column)| {
             columns[..index].iter().any(|other| {
                 (**column).fieldnum != (**other).fieldnum && pg_sys::equal((**column).arg.cast(), (**other).arg.cast())
@@ -34,20 +40,33 @@ pub fn no_answer() -> Internal {
     Internal::from(Some(pg_sys::Datum::from(0)))
 }
 
-/// Returns an expression that is a column of a call of this function.
+/// The columns of calls of a function in a query.
+struct ColumnsOfCall {
+    function: pg_sys::Oid,
+    columns: Vec<*mut pg_sys::FieldSelect>,
+}
+
+/// Collects the node if it is a column of a call, and looks into it. Returns false, to go on.
 ///
 /// # Safety
-/// `expression` is an expression of the planner.
-unsafe fn column_of_call(expression: *mut pg_sys::Expr, function: pg_sys::Oid) -> Option<*mut pg_sys::FieldSelect> {
+/// `node` is a node of a query or null, and `search` a `ColumnsOfCall`.
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn find_column(node: *mut pg_sys::Node, search: *mut c_void) -> bool {
     // SAFETY: the tags say what the nodes are.
     unsafe {
-        if expression.is_null() || (*expression).type_ != pg_sys::NodeTag::T_FieldSelect {
-            return None;
+        if node.is_null() || (*node).type_ == pg_sys::NodeTag::T_Query {
+            return false;
         }
-        let column = expression.cast::<pg_sys::FieldSelect>();
-        let call = (*column).arg;
-        let is_call =
-            (*call).type_ == pg_sys::NodeTag::T_FuncExpr && (*call.cast::<pg_sys::FuncExpr>()).funcid == function;
-        is_call.then(|| column)
+        if (*node).type_ == pg_sys::NodeTag::T_FieldSelect {
+            let column = node.cast::<pg_sys::FieldSelect>();
+            let call = (*column).arg;
+            let search = &mut *search.cast::<ColumnsOfCall>();
+            if (*call).type_ == pg_sys::NodeTag::T_FuncExpr
+                && (*call.cast::<pg_sys::FuncExpr>()).funcid == search.function
+            {
+                search.columns.push(column);
+            }
+        }
+        pg_sys::expression_tree_walker(node, Some(find_column), search)
     }
 }

@@ -15,9 +15,10 @@ pub fn raise(code: PgSqlErrorCode, message: impl Into<String>, hint: &str) -> ! 
     unreachable!("reporting an ERROR does not return")
 }
 
-/// Raises an error with the name of a constraint, or a word like it, in its field CONSTRAINT.
-pub fn raise_with_constraint(report: ErrorReport, constraint: &str) -> ! {
-    NamedConstraint::of_next_error(constraint);
+/// Raises an error with the name of a constraint, or a word like it, in its field CONSTRAINT. The server does not log the statement
+/// with it if `hides_statement` is true.
+pub fn raise_with_constraint(report: ErrorReport, constraint: &str, hides_statement: bool) -> ! {
+    NamedConstraint::of_next_error(constraint, hides_statement);
     report.report(PgLogLevel::ERROR);
     unreachable!("reporting an ERROR does not return")
 }

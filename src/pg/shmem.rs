@@ -9,7 +9,7 @@ use pgrx::lwlock::PgLwLock;
 use pgrx::{PGRXSharedMemory, PgAtomic, pg_guard, pg_shmem_init, pg_sys};
 
 /// The most bytes of a cell.
-pub const MAX_BYTES: usize = 4096;
+pub const MAX_BYTES: usize = 16384;
 
 #[derive(Clone, Copy)]
 struct Bytes {

@@ -1,7 +1,7 @@
 //! Queries of the extension through SPI (<https://www.postgresql.org/docs/current/spi.html>).
 //!
-//! Each query is planned once in a session, and runs as the owner of the extension's tables. Triggers that it sets off in
-//! other tables run as the caller: see `user.rs` and `trigger_queue.rs`.
+//! Each query is planned once in a session, and runs as the owner of the extension's tables, or as the caller
+//! (`Query::as_caller`). Triggers that it sets off in other tables run as the caller: see `user.rs` and `trigger_queue.rs`.
 //!
 //! `pgrx::Spi` is not used: it assigns a transaction id to find out whether a transaction writes, which fails on a standby,
 //! and it cannot choose a snapshot.
@@ -70,7 +70,7 @@ impl Query {
         Self::with_options(sql, 0, RunAs::TableOwner)
     }
 
-    /// A query that runs as the current user, with its privileges.
+    /// A query that runs as the caller, with its privileges.
     pub const fn as_caller(sql: &'static str) -> Self {
         Self::with_options(sql, 0, RunAs::Caller)
     }
@@ -130,7 +130,10 @@ impl Query {
         // A query that only reads fires no trigger, and must work where none can be queued.
         let triggers = (!matches!(snapshot, SnapshotChoice::ReadOnly(_))).then(TriggerQueue::open);
         let result = {
-            let _user = (self.user == RunAs::TableOwner).then(UserSwitch::to_table_owner);
+            let _user = match self.user {
+                RunAs::TableOwner => UserSwitch::to_table_owner(),
+                RunAs::Caller => UserSwitch::to_caller(),
+            };
             let _search_path = LocalGuc::safe_search_path();
             let _plan_cache_mode = LocalGuc::auto_plan_cache_mode();
             self.run_as_current_user(arguments, snapshot, read)

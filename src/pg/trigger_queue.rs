@@ -9,7 +9,7 @@ use std::ptr;
 
 use pgrx::pg_sys;
 
-use super::user::UserSwitch;
+use super::user::{Firing, UserSwitch};
 
 /// An open query level. It ends in [`fire`](Self::fire), or with the (sub)transaction that an error aborts.
 pub struct TriggerQueue(());
@@ -25,6 +25,7 @@ impl TriggerQueue {
     /// Ends the query level, and fires its triggers as the current user, who cannot SET ROLE meanwhile.
     pub fn fire(self) {
         let _user = UserSwitch::without_set_role();
+        let _caller = Firing::as_current_user();
         // SAFETY: the level was opened in `open`. The triggers get a snapshot, as those of any statement. PostgreSQL makes
         // an executor state if it is given none (afterTriggerInvokeEvents).
         unsafe {

@@ -3,6 +3,7 @@
 //! The extension's functions are SECURITY INVOKER. Only while one of their queries is planned and run is the current user
 //! the owner of the tables. See `ri_PerformCheck` in utils/adt/ri_triggers.c for the same switch in PostgreSQL.
 
+use std::cell::Cell;
 use std::ffi::{CStr, c_int};
 
 use pgrx::{PgSqlErrorCode, pg_sys};
@@ -18,6 +19,29 @@ const TABLE: &CStr = c"token";
 struct UserContext {
     id: pg_sys::Oid,
     security_context: c_int,
+}
+
+thread_local! {
+    /// The caller of the call whose triggers are fired.
+    static FIRED_BY: Cell<Option<pg_sys::Oid>> = const { Cell::new(None) };
+}
+
+/// Says who the caller is while triggers are fired, until this goes out of scope.
+pub(super) struct Firing {
+    before: Option<pg_sys::Oid>,
+}
+
+impl Firing {
+    /// The current user is the caller.
+    pub(super) fn as_current_user() -> Self {
+        Self { before: FIRED_BY.replace(Some(UserContext::current().id)) }
+    }
+}
+
+impl Drop for Firing {
+    fn drop(&mut self) {
+        FIRED_BY.set(self.before);
+    }
 }
 
 impl UserContext {
@@ -55,6 +79,16 @@ impl UserSwitch {
     /// Keeps the current user, which cannot SET ROLE meanwhile.
     pub(super) fn without_set_role() -> Self {
         Self::to(UserContext::current().restricted(pg_sys::SECURITY_LOCAL_USERID_CHANGE))
+    }
+
+    /// Keeps the user, or switches to the caller in a trigger of one of the extension's queries that runs as the owner of the
+    /// tables: from version 18 on PostgreSQL fires a trigger as the user who queued it.
+    pub(super) fn to_caller() -> Self {
+        let current = UserContext::current();
+        match FIRED_BY.get() {
+            Some(caller) if current.id == table_owner() => Self::to(UserContext { id: caller, ..current }),
+            _ => Self::to(current),
+        }
     }
 
     /// Switches to the owner of the extension's tables.

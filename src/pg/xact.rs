@@ -36,15 +36,33 @@ fn is_in_procedural_code() -> bool {
     unsafe { pg_sys::SPI_unregister_relation(c"".as_ptr()) != pg_sys::SPI_ERROR_UNCONNECTED }
 }
 
-/// Returns true in a query of a function in the language SQL: the executor's memory belongs to that of the function
-/// (`fmgr_sql` in executor/functions.c).
+/// Returns true in a query of a function or procedure in the language SQL (`fmgr_sql` in executor/functions.c).
+///
+/// The memory contexts tell. The executor of such a query has its memory below that of the function, up to version 17 and for
+/// functions that return sets, or below that of the executor that calls the function. (An UPDATE that checks a changed row
+/// again, EvalPlanQual, has two executors, too. There a call passes that should be refused, which does no harm.)
 fn is_in_sql_function() -> bool {
-    // SAFETY: memory contexts are a tree up to TopMemoryContext, and names are C strings or null.
+    // SAFETY: the portal that is run stays valid. Memory contexts are a tree up to TopMemoryContext, and their names are C
+    // strings or null.
     unsafe {
+        let portal = pg_sys::ActivePortal.as_ref();
+        // What CALL runs has no executor around it.
+        if portal.is_some_and(|portal| portal.commandTag == pg_sys::CommandTag::CMDTAG_CALL) {
+            return true;
+        }
+        // The fast-path protocol calls a function without a portal and without an executor.
+        let mut own_executors = usize::from(portal.is_some());
         let mut context = pg_sys::CurrentMemoryContext;
         while let Some(current) = context.as_ref() {
-            if !current.name.is_null() && CStr::from_ptr(current.name).to_bytes().starts_with(b"SQL function") {
+            let name = if current.name.is_null() { c"" } else { CStr::from_ptr(current.name) };
+            if name.to_bytes().starts_with(b"SQL function") {
                 return true;
+            }
+            if name == c"ExecutorState" {
+                if own_executors == 0 {
+                    return true;
+                }
+                own_executors -= 1;
             }
             context = current.parent;
         }

@@ -94,6 +94,8 @@ pub fn current_token() -> Result<Option<Rc<TokenState>>, Error> {
 
 /// Returns the identity of the transaction, even if its token is no longer valid. A refused transaction is an error.
 pub fn current_identity() -> Result<Option<Identity>, Error> {
+    // The worker of a parallel query does not know whether the transaction is refused.
+    check_not_parallel("a function that manages tokens")?;
     if identity::is_refused() { Err(PermissionError::Refused.into()) } else { Ok(identity::current_identity()) }
 }
 

@@ -22,7 +22,7 @@ use crate::verify::reader::{SnapshotReader, read_consistent};
 use crate::verify::state::{DomainState, TokenState};
 
 /// The most scopes with cached answers. One more empties the cache.
-const MAX_SCOPES: usize = 16;
+const MAX_CACHED_SCOPES: usize = 16;
 /// About the most bytes of names with cached answers. More empty the cache of names.
 const MAX_NAME_BYTES: usize = 4 << 20;
 
@@ -209,7 +209,7 @@ impl ScopeCache {
             return Some(&mut caches[index]);
         }
         let allowed = AllowedDomains::of(token.rights.access(), &parse(scope)?);
-        if caches.len() == MAX_SCOPES {
+        if caches.len() == MAX_CACHED_SCOPES {
             caches.clear();
         }
         caches.push(ScopeCache {

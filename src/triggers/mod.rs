@@ -1,4 +1,4 @@
-//! The trigger functions. They act for everybody's DML, and the extension's own functions rely on them.
+//! The trigger functions. They fire for the DML of every role, and the extension's own functions rely on them.
 
 mod erase_sealed;
 mod immutable;

@@ -31,7 +31,7 @@ pub struct Catalog {
     /// The verifications of secrets without a token, formed when they are first needed.
     pub malformed: OnceCell<RowTemplate<COLUMNS>>,
     pub not_found: OnceCell<RowTemplate<COLUMNS>>,
-    /// True if each table has its trigger `invalidate_cache`, ENABLE ALWAYS, so that reads can be cached.
+    /// True if each table has its trigger `_invalidate_cache`, ENABLE ALWAYS, so that reads can be cached.
     pub sends_invalidations: bool,
 }
 
@@ -150,7 +150,7 @@ impl Catalog {
         let (profile, domain) = (ProfileTable::find(), DomainTable::find());
         let oids = [token.oid, access.oid, account.oid, profile.oid, domain.oid];
         let has_trigger =
-            |oid: &_| OpenTable::open(*oid).is_some_and(|table| table.has_trigger_always(c"invalidate_cache"));
+            |oid: &_| OpenTable::open(*oid).is_some_and(|table| table.has_trigger_always(c"_invalidate_cache"));
         let sends_invalidations = oids.iter().all(has_trigger);
         let verification_relation = relation::find(c"verification");
         let verification = relation::row_type(verification_relation);

@@ -93,17 +93,19 @@ impl SnapshotReader {
 
     /// Returns the token with this digest, and its access.
     pub fn token_by_digest(&self, digest: &Digest) -> Option<TokenRow> {
-        let (catalog, table) = Catalog::open(|catalog| (catalog.token.oid, catalog.token.by_digest));
-        let wanted = OwnedVarlena::bytes(digest);
-        let mut scan = table.scan(&[ScanKey::bytes(&wanted)], &self.snapshot);
-        let mut found = loop {
-            let row = scan.next()?;
-            // The hash index finds every digest with the same hash code of 32 bits.
-            if row.get_not_null(&catalog.token.digest).0 == *digest {
-                break self.token_row(&catalog, &row);
+        // The table is closed before another one is opened: who holds one lock at a time is in no deadlock.
+        let mut found = {
+            let (catalog, table) = Catalog::open(|catalog| (catalog.token.oid, catalog.token.by_digest));
+            let wanted = OwnedVarlena::bytes(digest);
+            let mut scan = table.scan(&[ScanKey::bytes(&wanted)], &self.snapshot);
+            loop {
+                let row = scan.next()?;
+                // The hash index finds every digest with the same hash code of 32 bits.
+                if row.get_not_null(&catalog.token.digest).0 == *digest {
+                    break self.token_row(&catalog, &row);
+                }
             }
         };
-        drop(scan);
         self.read_access(&mut found);
         Some(found)
     }

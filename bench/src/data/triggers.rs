@@ -1,4 +1,4 @@
-//! Loading without triggers, which are afterwards in their former state: nothing is cached unless the triggers `invalidate_cache`
+//! Loading without triggers, which are afterwards in their former state: nothing is cached unless the triggers `_invalidate_cache`
 //! are ENABLE ALWAYS.
 
 use cluster::Sql as _;
@@ -17,7 +17,7 @@ struct Trigger {
 /// Runs `work` while the triggers of the tables are disabled, those of foreign keys included.
 pub fn without(db: &mut Client, work: impl FnOnce(&mut Client)) {
     let before = triggers(db);
-    let announcing = before.iter().filter(|trigger| trigger.name == "invalidate_cache");
+    let announcing = before.iter().filter(|trigger| trigger.name == "_invalidate_cache");
     assert_eq!(announcing.filter(|trigger| trigger.enabled == b'A' as i8).count(), TABLES.len(), "{before:?}");
     for table in TABLES {
         db.run(&format!("ALTER TABLE token_auth.{table} DISABLE TRIGGER ALL"), &[]);

@@ -77,7 +77,7 @@ impl HeldTokens {
             PgSqlErrorCode::ERRCODE_FOREIGN_KEY_VIOLATION => {
                 let fields = fields.filter(|fields| !fields.table().is_empty());
                 let named = fields.map(|fields| {
-                    format!("{}.{} (foreign key {})", fields.schema(), fields.table(), fields.constraint())
+                    redacted(&format!("{}.{} (foreign key {})", fields.schema(), fields.table(), fields.constraint()))
                 });
                 (HoldReason::Referenced, named.unwrap_or_else(|| redacted(&failure.message)))
             }

@@ -66,7 +66,7 @@ SELECT at,
 SELECT at, regress.outcome(format('SELECT token_auth.set_token_expiry(1, %L)', at))
   FROM unnest(ARRAY[NULL, '-infinity', '1970-01-01', '9999-12-29 23:59:59Z', '9999-12-30Z', '294276-12-31', 'infinity'])
        AS at;
--- A successor whose lifetime would end too late never expires.
+-- A successor whose lifetime would end too late has the last possible expiry.
 SELECT token_id FROM token_auth.create_token(1, 'x', '{*}', all_domains => true,
                                              expires_at => '9999-12-29 23:59:59Z') \gset
 RESET ROLE;

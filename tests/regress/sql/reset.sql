@@ -67,7 +67,7 @@ SELECT grace, regress.outcome(format('SELECT token_auth.reset_token(2, %L)', gra
   FROM unnest('{-1 second,-100 years,1 month -40 days,200000 years,178000000 years}'::text[]) AS grace;
 SELECT previous_expires_at > now() + interval '98 years' AS "long" FROM token_auth.reset_token(2, '99 years');
 
--- A paused token stays paused, and its successor is active.
+-- The successor of a paused token is paused, too.
 SELECT token_id FROM token_auth.create_token(1, 'CI 2024', '{*}', 'more.example') \gset
 SELECT token_auth.pause_token(:token_id);
 SELECT token_id AS successor FROM token_auth.reset_token(:token_id) \gset
@@ -78,3 +78,14 @@ SELECT name = CASE id WHEN :token_id THEN 'CI 2024' ELSE 'CI 2024 ' || :successo
 SELECT token_id FROM token_auth.create_token(1, repeat('ü', 255), '{*}', 'more.example') \gset
 SELECT length(name), right(name, 1 + length(token_id::text)) = ' ' || token_id AS number
   FROM token_auth.reset_token(:token_id);
+
+-- A trigger of the application that keeps a row from being written is an error, not a result that is not true.
+RESET ROLE;
+CREATE FUNCTION regress.keep() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+CREATE TRIGGER keep BEFORE UPDATE ON token_auth.token FOR EACH ROW EXECUTE FUNCTION regress.keep();
+SELECT regress.outcome(format($$SELECT token_auth.reset_token(%s, '0')$$, :successor));
+DROP TRIGGER keep ON token_auth.token;
+CREATE TRIGGER keep BEFORE INSERT ON token_auth.token_access FOR EACH ROW EXECUTE FUNCTION regress.keep();
+SELECT regress.outcome($$SELECT token_auth.create_token(1, 'kept', '{*}', 'more.example')$$);
+DROP TRIGGER keep ON token_auth.token_access;
+DROP FUNCTION regress.keep();

@@ -82,14 +82,42 @@ SELECT status FROM token_auth.tokens WHERE id = :token_id;
 
 -- A row that is expanded to columns would be one call for each. It is refused, in whatever form the planner gets it.
 SELECT count(*) AS before FROM token_auth.tokens \gset
+CREATE TEMPORARY TABLE kept (id bigint PRIMARY KEY, name varchar(300), secret varchar(300), hint varchar(30), ends timestamp);
+INSERT INTO kept VALUES (7);
 SELECT statement, regress.outcome(statement) FROM unnest(ARRAY[
     $$SELECT (token_auth.create_token(1, 'x', '{a:b}', all_domains => true)).*$$,
     $$SELECT (token_auth.create_token(1, 'x', '{a:b}', all_domains => true)).token_id,
              (token_auth.create_token(1, 'x', '{a:b}', all_domains => true)).secret$$,
     $$SELECT (token_auth.reset_token(1)).*$$, $$SELECT (token_auth.create_domain(1, 'x.example')).*$$,
-    $$CREATE TEMPORARY TABLE kept AS SELECT 1 AS one, (token_auth.create_token(1, 'x', '{a:b}', all_domains => true)).*$$,
+    $$CREATE TEMPORARY TABLE other AS SELECT 1 AS one, (token_auth.create_token(1, 'x', '{a:b}', all_domains => true)).*$$,
     $$DO $d$ DECLARE r record; BEGIN
-      SELECT (token_auth.create_token(1, 'x', '{a:b}', all_domains => true)).* INTO r; END $d$ $$]) AS statement;
+      SELECT (token_auth.create_token(1, 'x', '{a:b}', all_domains => true)).* INTO r; END $d$ $$,
+    $$DO $d$ DECLARE r record; BEGIN
+      r := row((token_auth.create_token(1, 'x', '{a:b}', all_domains => true)).*); END $d$ $$,
+    $$SELECT ROW((token_auth.create_token(1, 'x', '{a:b}', all_domains => true)).*)$$,
+    $$SELECT (token_auth.create_token(1, 'x', '{a:b}', all_domains => true)).token_id::text,
+             (token_auth.create_token(1, 'x', '{a:b}', all_domains => true)).secret::varchar(60)$$,
+    $$VALUES ((token_auth.create_token(1, 'x', '{a:b}', all_domains => true)).*)$$,
+    $$VALUES ((token_auth.create_token(1, 'x', '{a:b}', all_domains => true)).*), (0, '', '', '', NULL)$$,
+    $$SELECT t.* FROM (VALUES ((token_auth.create_token(1, 'x', '{a:b}', all_domains => true)).*)) AS t$$,
+    $$WITH t AS (SELECT (token_auth.create_token(1, 'x', '{a:b}', all_domains => true)).*) SELECT * FROM t$$,
+    $$SELECT 1 WHERE (SELECT ROW((token_auth.create_token(1, 'x', '{a:b}', all_domains => true)).*)) IS NOT NULL$$,
+    $$SELECT 1 WHERE (token_auth.create_token(1, 'x', '{a:b}', all_domains => true)).token_id > 0
+                 AND (token_auth.create_token(1, 'x', '{a:b}', all_domains => true)).name = 'x'$$,
+    $$INSERT INTO kept VALUES ((token_auth.create_token(1, 'x', '{a:b}', all_domains => true)).*)$$,
+    $$INSERT INTO kept VALUES ((token_auth.create_token(1, 'x', '{a:b}', all_domains => true)).*), (0, '', '', '', NULL)$$,
+    $$INSERT INTO kept (id) VALUES (1) RETURNING (token_auth.create_token(id, 'x', '{a:b}', all_domains => true)).*$$,
+    $$INSERT INTO kept SELECT (token_auth.create_token(1, 'x', '{a:b}', all_domains => true)).*$$,
+    $$INSERT INTO kept (id) VALUES (7) ON CONFLICT (id) DO UPDATE
+         SET name = (token_auth.create_token(1, 'x', '{a:b}', all_domains => true)).name,
+             secret = (token_auth.create_token(1, 'x', '{a:b}', all_domains => true)).secret$$,
+    $$UPDATE kept SET name = 'y' RETURNING (token_auth.create_token(1, 'x', '{a:b}', all_domains => true)).*$$,
+    $$UPDATE kept SET name = (token_auth.create_token(1, 'x', '{a:b}', all_domains => true)).name
+        RETURNING (token_auth.create_token(1, 'x', '{a:b}', all_domains => true)).secret$$,
+    $$DELETE FROM kept RETURNING (token_auth.create_domain(1, 'x.example')).*$$,
+    $$MERGE INTO kept USING (VALUES (8)) AS v (a) ON id = a
+       WHEN NOT MATCHED THEN INSERT VALUES ((token_auth.create_token(1, 'x', '{a:b}', all_domains => true)).*)$$
+    ]) AS statement;
 SELECT count(*) = :before AS "none was created" FROM token_auth.tokens;
 -- One column, a row as a whole, and FROM are one call.
 SELECT (token_auth.create_token(1, 'one column', '{a:b}', all_domains => true)).name;

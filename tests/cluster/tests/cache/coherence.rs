@@ -22,7 +22,7 @@ fn a_change_without_its_trigger_is_missed() {
     let functions: Vec<String> = superuser.list(
         "SELECT DISTINCT tgfoid::regproc::text
          FROM pg_trigger t JOIN pg_class c ON c.oid = tgrelid
-         WHERE relnamespace = 'token_auth'::regnamespace AND tgname = 'invalidate_cache' ORDER BY 1",
+         WHERE relnamespace = 'token_auth'::regnamespace AND tgname = '_invalidate_cache' ORDER BY 1",
         &[],
     );
     for (function, kinds) in [

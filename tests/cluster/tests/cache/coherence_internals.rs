@@ -160,8 +160,8 @@ fn a_verification_that_waits_for_a_table_sees_the_state_after_the_wait() {
             |name: &str| format!("ALTER TABLE token_auth.{table} ADD $_{name}_{number} text DEFAULT random()::text");
         let quietly = |change: &str| {
             format!(
-                "{lock}; ALTER TABLE token_auth.{table} DISABLE TRIGGER invalidate_cache; {change};
-                 ALTER TABLE token_auth.{table} ENABLE ALWAYS TRIGGER invalidate_cache"
+                "{lock}; ALTER TABLE token_auth.{table} DISABLE TRIGGER _invalidate_cache; {change};
+                 ALTER TABLE token_auth.{table} ENABLE ALWAYS TRIGGER _invalidate_cache"
             )
         };
         let changes = [
@@ -218,4 +218,51 @@ fn wait_for_wait(session: &mut Client, pid: i32, condition: &str) {
 
 fn pid(session: &mut Client) -> i32 {
     session.get("SELECT pg_backend_pid()", &[])
+}
+
+/// Who holds one lock at a time, and waits for another only then, is in no deadlock with DDL on several tables.
+#[test]
+fn a_verification_waits_for_a_table_without_holding_another() {
+    let mut scene = CacheScene::in_database("one_at_a_time");
+    let secret = scene.token.secret.clone();
+    for table in ["token", "token_access", "account", "domain", "profile"] {
+        let mut gate = scene.session();
+        gate.batch_execute(&format!("BEGIN; LOCK TABLE token_auth.{table} IN ACCESS EXCLUSIVE MODE")).expect("a lock");
+        let mut asking = scene.session();
+        let waiter: i32 = asking.get("SELECT pg_backend_pid()", &[]);
+        let held: Vec<String> = std::thread::scope(|threads| {
+            let asked = threads.spawn(|| asking.verify(&secret, Some("email:send"), Some("mail.example")).code);
+            wait_for_wait(&mut scene.superuser, waiter, "wait_event_type = 'Lock'");
+            let held = scene.superuser.list(
+                "SELECT relation::regclass::text FROM pg_locks
+                  WHERE pid = $1 AND granted AND relation::regclass::text LIKE 'token_auth.%'",
+                &[&waiter],
+            );
+            gate.run("COMMIT", &[]);
+            assert_eq!(asked.join().expect("it answers"), "ok", "{table}");
+            held
+        });
+        assert_eq!(held, Vec::<String>::new(), "while it waited for {table}");
+    }
+}
+
+#[test]
+fn a_trigger_of_the_application_sees_the_change_that_fired_it() {
+    let mut scene = CacheScene::in_database("own_trigger");
+    let (id, secret) = (scene.token.id, scene.token.secret.clone());
+    scene
+        .superuser
+        .batch_execute(&format!(
+            "CREATE TABLE public.seen (code text);
+             CREATE FUNCTION public.look() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                 INSERT INTO public.seen SELECT code FROM token_auth.verify_token('{secret}'); RETURN NULL; END $$;
+             CREATE TRIGGER a_look AFTER UPDATE ON token_auth.token FOR EACH ROW EXECUTE FUNCTION public.look()"
+        ))
+        .expect("a trigger");
+    let mut session = scene.session();
+    assert_eq!(session.verify(&secret, None, None).code, "ok");
+    assert_eq!(session.verify(&secret, None, None).code, "ok");
+    session.run("UPDATE token_auth.token SET paused_at = now() WHERE id = $1", &[&id]);
+    session.run("UPDATE token_auth.token SET paused_at = NULL WHERE id = $1", &[&id]);
+    assert_eq!(session.list::<String>("SELECT code FROM public.seen", &[]), ["paused", "ok"]);
 }

@@ -15,13 +15,13 @@ fn without_an_enabled_trigger_nothing_is_cached() {
         for (off, on) in [
             (
                 "DISABLE TRIGGER ALL",
-                "ENABLE TRIGGER ALL; ALTER TABLE token_auth.$ ENABLE ALWAYS TRIGGER invalidate_cache",
+                "ENABLE TRIGGER ALL; ALTER TABLE token_auth.$ ENABLE ALWAYS TRIGGER _invalidate_cache",
             ),
-            ("DISABLE TRIGGER USER", "ENABLE ALWAYS TRIGGER invalidate_cache"),
-            ("DISABLE TRIGGER invalidate_cache", "ENABLE ALWAYS TRIGGER invalidate_cache"),
-            ("ENABLE REPLICA TRIGGER invalidate_cache", "ENABLE ALWAYS TRIGGER invalidate_cache"),
+            ("DISABLE TRIGGER USER", "ENABLE ALWAYS TRIGGER _invalidate_cache"),
+            ("DISABLE TRIGGER _invalidate_cache", "ENABLE ALWAYS TRIGGER _invalidate_cache"),
+            ("ENABLE REPLICA TRIGGER _invalidate_cache", "ENABLE ALWAYS TRIGGER _invalidate_cache"),
             // The worker of a subscription would not fire it.
-            ("ENABLE TRIGGER invalidate_cache", "ENABLE ALWAYS TRIGGER invalidate_cache"),
+            ("ENABLE TRIGGER _invalidate_cache", "ENABLE ALWAYS TRIGGER _invalidate_cache"),
         ] {
             let alter = |how: &str| format!("ALTER TABLE token_auth.{table} {}", how.replace('$', table));
             scene.assert_cached(&mut work, off);

@@ -11,23 +11,25 @@ fn without_an_enabled_trigger_nothing_is_cached() {
     let mut work = scene.authenticated_session();
     for AccessChange { table, take, give, .. } in CHANGES {
         for off in [
-            "DISABLE TRIGGER invalidate_cache",
-            "ENABLE TRIGGER invalidate_cache",
+            "DISABLE TRIGGER _invalidate_cache",
+            "ENABLE TRIGGER _invalidate_cache",
             "DISABLE TRIGGER ALL",
-            "ENABLE REPLICA TRIGGER invalidate_cache",
+            "ENABLE REPLICA TRIGGER _invalidate_cache",
         ] {
             assert!(is_answered_from_cache(&mut work), "before {table} {off}");
             scene.superuser.run(&format!("ALTER TABLE token_auth.{table} {off}"), &[]);
             assert!(scans_again(&mut work), "{table} {off}");
             scene.assert_session_follows(&mut work, take, give);
-            scene.superuser.run(&format!("ALTER TABLE token_auth.{table} ENABLE ALWAYS TRIGGER invalidate_cache"), &[]);
+            scene
+                .superuser
+                .run(&format!("ALTER TABLE token_auth.{table} ENABLE ALWAYS TRIGGER _invalidate_cache"), &[]);
             assert!(is_answered_from_cache(&mut work), "{table} {off}, and on again");
             scene.assert_session_follows(&mut work, take, give);
         }
         // Off and on again in the transaction of the change.
         let quietly = format!(
-            "BEGIN; ALTER TABLE token_auth.{table} DISABLE TRIGGER invalidate_cache; {take};
-             ALTER TABLE token_auth.{table} ENABLE ALWAYS TRIGGER invalidate_cache; COMMIT"
+            "BEGIN; ALTER TABLE token_auth.{table} DISABLE TRIGGER _invalidate_cache; {take};
+             ALTER TABLE token_auth.{table} ENABLE ALWAYS TRIGGER _invalidate_cache; COMMIT"
         );
         scene.assert_session_follows(&mut work, &quietly, give);
         assert!(is_answered_from_cache(&mut work), "{table}");

@@ -2,7 +2,6 @@
 //! rolled back stays cached.
 
 use cluster::scene::CacheScene;
-#[allow(dead_code, reason = "other tests ask other questions of the same scene")]
 use cluster::{Client, Sql, TokenAuth};
 
 /// Opens a session that is authenticated as a token for every domain of the account.

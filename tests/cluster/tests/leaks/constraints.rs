@@ -201,6 +201,7 @@ const WRONG_ROWS: &[(&str, &str, &str)] = &[
     ("account", "account_profile_fkey", r#"{"profile": "none"}"#),
     ("account", "account_name_is_name", r#"{"name": ""}"#),
     ("account", "account_metadata_is_object", r#"{"metadata": [1]}"#),
+    ("account", "account_id_is_not_any", r#"{"id": -7283946150283746511}"#),
     ("account_admin", "account_admin_pkey", r#"{"actor": "alice"}"#),
     ("account_admin", "account_admin_account_id_fkey", r#"{"account_id": -1}"#),
     ("account_admin", "account_admin_actor_is_name", r#"{"actor": ""}"#),

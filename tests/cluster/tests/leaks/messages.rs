@@ -1,7 +1,7 @@
 //! No secret and no digest leaks during the life of tokens and in refused calls: not into the log, not into statistics, not
 //! into errors.
 
-use cluster::{NewToken, Sql, Stage, ToSql, TokenAuth, talkative};
+use cluster::{NewToken, Sql, Stage, ToSql, TokenAuth, random_part, talkative};
 
 #[test]
 fn a_tokens_whole_life_leaves_no_trace_of_its_secret() {
@@ -31,6 +31,45 @@ fn a_plan_that_is_printed_has_no_digest_in_it() {
     let log = log.text().split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(log.contains(&printed(&known)), "the log has no plans in it");
     assert!(!log.contains(&printed(&digest)), "a plan has the digest in it");
+}
+
+/// The mistake is frequent, and the statement has a secret in it. The server logs the error without the statement.
+#[test]
+fn the_error_of_authenticate_outside_a_block_is_logged_without_its_statement() {
+    let mut stage = Stage::start(cluster::Cluster::builder().preload("token_auth"));
+    let secret = stage.manager.token(stage.account, "sender", &["email:send"], "mail.example").secret;
+    let error = stage.superuser.batch_execute(&format!("SELECT token_auth.authenticate('{secret}')"));
+    assert!(error.is_err());
+    let log = stage.cluster.log();
+    assert!(log.text().contains("authenticate can only be used in transaction blocks"));
+    assert!(!log.text().contains(random_part(&secret)));
+}
+
+/// A role that reads some names of a table does not read all of them.
+#[test]
+fn names_that_row_level_security_hides_are_in_no_message() {
+    let mut stage = Stage::start(cluster::Cluster::builder().preload("token_auth"));
+    let hidden = stage.superuser.account("hidden");
+    let last = stage.superuser.domain(hidden, "hidden.example").token.id;
+    stage
+        .superuser
+        .batch_execute(
+            "CREATE ROLE tenant LOGIN;
+             GRANT EXECUTE ON FUNCTION token_auth.delete_token, token_auth.create_account TO tenant;
+             GRANT SELECT ON token_auth.domain, token_auth.account, token_auth.profile TO tenant",
+        )
+        .expect("a role");
+    let mut tenant = stage.cluster.connect("app", "tenant");
+    let mut message = || tenant.refused("SELECT token_auth.delete_token($1)", &[&last]).message;
+    assert!(message().contains("hidden.example"), "{}", message());
+    stage
+        .superuser
+        .batch_execute(
+            "ALTER TABLE token_auth.domain ENABLE ROW LEVEL SECURITY;
+             CREATE POLICY none ON token_auth.domain USING (false)",
+        )
+        .expect("a policy");
+    assert!(!message().contains("hidden.example"), "{}", message());
 }
 
 /// The server runs with RUST_BACKTRACE set. Verification and the functions for policies are guarded only while they read.

@@ -45,8 +45,8 @@ pause_token          | 42501  ok    42501 ok    | 42501 42501 42501 42501 | 4250
 resume_token         | 42501  ok    42501 ok    | 42501 42501 42501 42501 | 42501 ok    ok    42501 | P0002 42501
 rename_token         | 42501  ok    42501 ok    | 42501 42501 42501 42501 | 42501 ok    ok    42501 | P0002 42501
 set_token_expiry     | 42501  ok    42501 ok    | 42501 42501 42501 42501 | 42501 ok    ok    42501 | P0002 42501
-set_token_metadata   | 42501  ok    42501 ok    | 42501 42501 42501 42501 | 42501 ok    ok    42501 | P0002 42501
-merge_token_metadata | 42501  ok    42501 ok    | 42501 42501 42501 42501 | 42501 ok    ok    42501 | P0002 42501
+set_token_metadata   | 42501  ok    42501 ok    | 42501 42501 42501 42501 | 42501 42501 42501 42501 | P0002 42501
+merge_token_metadata | 42501  ok    42501 ok    | 42501 42501 42501 42501 | 42501 42501 42501 42501 | P0002 42501
 delete_token         | 42501  ok    42501 ok    | 42501 42501 42501 42501 | 42501 ok    ok    42501 | P0002 42501
 reveal_token         | 42501  ok    42501 ok    | 42501 42501 42501 42501 | 42501 ok    ok    42501 | P0002 42501
 
@@ -81,8 +81,8 @@ pause_token          | ok    ok    P0002  P0002 | ok    P0002 P0002  P0002
 resume_token         | ok    ok    P0002  P0002 | ok    P0002 P0002  P0002
 rename_token         | ok    ok    P0002  P0002 | ok    P0002 P0002  P0002
 set_token_expiry     | ok    ok    P0002  P0002 | ok    P0002 P0002  P0002
-set_token_metadata   | ok    ok    P0002  P0002 | ok    P0002 P0002  P0002
-merge_token_metadata | ok    ok    P0002  P0002 | ok    P0002 P0002  P0002
+set_token_metadata   | ok    ok    P0002  P0002 | 42501 P0002 P0002  P0002
+merge_token_metadata | ok    ok    P0002  P0002 | 42501 P0002 P0002  P0002
 delete_token         | ok    ok    P0002  P0002 | ok    P0002 P0002  P0002
 reveal_token         | ok    ok    P0002  P0002 | ok    P0002 P0002  P0002
 ";

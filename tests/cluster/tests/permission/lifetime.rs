@@ -19,12 +19,7 @@ fn a_token_gives_no_token_a_longer_life_than_its_own() {
     let mut work = authenticated_as(&caller, &mut bob);
 
     let create = |expiry| format!("create_token({account}, 'made', '{{email:send}}', all_domains => true{expiry})");
-    for call in [
-        create(""),
-        create(", expires_at => NULL"),
-        create(", expires_at => 'infinity'"),
-        create(", expires_at => now() + interval '61 minutes'"),
-    ] {
+    for call in [create(", expires_at => 'infinity'"), create(", expires_at => now() + interval '61 minutes'")] {
         refused(&mut work, &call, LONGER);
     }
     for token in [own, other] {
@@ -55,8 +50,12 @@ fn a_lifetime_by_default_ends_with_that_of_the_token_that_gives_it() {
 
     let successor: i64 = work.get("SELECT token_id FROM token_auth.reset_token($1)", &[&other]);
     let of_domain: i64 = work.get("SELECT token_id FROM token_auth.create_domain($1, 'new.example')", &[&account]);
+    let made: i64 = work.get(
+        "SELECT token_id FROM token_auth.create_token($1, 'made', '{email:send}', all_domains => true)",
+        &[&account],
+    );
     let of_itself: i64 = work.get("SELECT token_id FROM token_auth.reset_token($1)", &[&caller.id]);
-    for token in [successor, of_domain, of_itself] {
+    for token in [successor, of_domain, made, of_itself] {
         assert!(ends_within_the_hour(&mut work, token), "token {token}");
     }
 }
@@ -75,18 +74,59 @@ fn a_token_that_never_expires_limits_no_lifetime() {
     }
 }
 
+/// Not by way of a token that could take its place either: a successor, or one that it creates.
 #[test]
-fn a_token_cannot_change_its_own_metadata_but_that_of_another_one() {
+fn a_token_writes_no_metadata() {
     let mut scene = scene("");
+    let account = scene.account;
     let caller = scene.token(&["*"]);
     let other = scene.token(&["email:send"]).id;
     let mut bob = scene.session("bob");
     let mut work = authenticated_as(&caller, &mut bob);
+    let successor: i64 = work.get("SELECT token_id FROM token_auth.reset_token($1)", &[&caller.id]);
     for function in ["set_token_metadata", "merge_token_metadata"] {
-        let call = |token| format!(r#"{function}({token}, '{{"user": "admin"}}')"#);
-        refused(&mut work, &call(caller.id), "may not change its own metadata");
-        allowed(&mut work, &call(other));
+        for token in [caller.id, successor, other] {
+            refused(&mut work, &format!(r#"{function}({token}, '{{"user": "admin"}}')"#), "may not write metadata");
+        }
     }
+    let create = |metadata| format!("create_token({account}, 'made', '{{*}}', all_domains => true{metadata})");
+    refused(&mut work, &create(r#", metadata => '{"user": "admin"}'"#), "may not write metadata");
+    allowed(&mut work, &create(", metadata => '{}'"));
+}
+
+/// What it would get, or give, lives longer than it does.
+#[test]
+fn a_token_that_ends_neither_reveals_nor_resumes_nor_extends_one_that_lives_longer() {
+    let mut scene = scene("");
+    let caller = scene.token(&["*"]);
+    let longer = scene.token(&["email:send"]).id;
+    let shorter = scene.token(&["email:send"]).id;
+    for (token, minutes) in [(caller.id, 60), (shorter, 59)] {
+        scene.superuser.run(
+            "SELECT token_auth.set_token_expiry($1, now() + interval '1 minute' * $2)",
+            &[&token, &f64::from(minutes)],
+        );
+    }
+    let mut bob = scene.session("bob");
+    let mut work = authenticated_as(&caller, &mut bob);
+    for (call, what) in [
+        ("reveal_token($token)", "reveal the secret of"),
+        ("resume_token($token)", "resume"),
+        ("grant_access($token, '{email:send}', all_domains => true)", "grant access to"),
+    ] {
+        let message = format!("cannot {what} token {longer}, which lives longer than it does");
+        refused(&mut work, &call.replace("$token", &longer.to_string()), &message);
+        allowed(&mut work, &call.replace("$token", &shorter.to_string()));
+        allowed(&mut work, &call.replace("$token", &caller.id.to_string()));
+    }
+    // The old secret, in its grace, is not worth the new one.
+    let successor: i64 = work.get("SELECT token_id FROM token_auth.reset_token($1)", &[&longer]);
+    work.commit().expect("it commits");
+    let old = scene.token(&["*"]);
+    let new: i64 = scene.superuser.get("SELECT token_id FROM token_auth.reset_token($1)", &[&old.id]);
+    let mut work = authenticated_as(&old, &mut bob);
+    refused(&mut work, &format!("reveal_token({new})"), "which lives longer than it does");
+    assert!(successor > 0);
 }
 
 #[test]

@@ -185,8 +185,8 @@ fn disturb(cluster: &Cluster, db: &mut Client, round: usize, dump: &std::path::P
             "REINDEX INDEX CONCURRENTLY token_auth.token_access_token_id_domain_id_key",
         ],
         5 => &[
-            "ALTER TABLE token_auth.token DISABLE TRIGGER invalidate_cache",
-            "ALTER TABLE token_auth.token ENABLE ALWAYS TRIGGER invalidate_cache",
+            "ALTER TABLE token_auth.token DISABLE TRIGGER _invalidate_cache",
+            "ALTER TABLE token_auth.token ENABLE ALWAYS TRIGGER _invalidate_cache",
             "ALTER TABLE token_auth.domain RENAME name TO other",
             "ALTER TABLE token_auth.domain RENAME other TO name",
         ],
