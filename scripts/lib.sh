@@ -2,7 +2,7 @@
 # Functions that the other scripts share. It is sourced, never run.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-cd "$root"
+cd "$root" || exit
 HOME=${HOME:-~}
 # runuser and ldconfig are there, even if PATH has only the directories for ordinary users.
 PATH=$PATH:/usr/sbin:/sbin
