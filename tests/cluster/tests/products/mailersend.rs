@@ -172,11 +172,10 @@ fn ms6_a_token_manages_tokens_and_grants_no_more_than_it_has() {
 
     let made = product.act_as(&keeper, |work| work.token(account, "made", &["email:full"], "mail.example"));
     assert_eq!(product.code(&made, "email:full", "mail.example"), "ok");
-    let changes: [(&str, &str, &str); 4] = [
+    let changes: [(&str, &str, &str); 3] = [
         ("SELECT token_auth.rename_token($1, 'renamed')", "name", "renamed"),
         ("SELECT token_auth.pause_token($1)", "code", "paused"),
         ("SELECT token_auth.resume_token($1)", "code", "ok"),
-        ("SELECT token_auth.set_token_metadata($1, '{\"team\": \"a\"}')", "metadata", "{\"team\": \"a\"}"),
     ];
     for (change, column, value) in changes {
         product.act_as(&keeper, |work| work.run(change, &[&made.id]));
