@@ -82,10 +82,7 @@ impl Caller {
     /// Returns an error if the caller may not give a token this expiry, where `None` is never: a token can give no longer life
     /// than its own.
     pub fn check_lifetime(&self, expires_at: Option<Timestamp>) -> Result<(), Error> {
-        let (Some(token), Some(own)) = (&self.0, self.own_expiry()) else { return Ok(()) };
-        if expires_at.is_some_and(|expiry| expiry <= own) {
-            return Ok(());
-        }
+        let Some((token, own)) = self.outlived_by(expires_at) else { return Ok(()) };
         SessionTokenRights(token).lacks(MissingRight::Lifetime(clock::to_utc_text(own)))
     }
 
@@ -97,11 +94,14 @@ impl Caller {
         expires_at: Option<Timestamp>,
         action: &'static str,
     ) -> Result<(), Error> {
-        let (Some(token), Some(own)) = (&self.0, self.own_expiry()) else { return Ok(()) };
-        if expires_at.is_some_and(|expiry| expiry <= own) {
-            return Ok(());
-        }
+        let Some((token, _)) = self.outlived_by(expires_at) else { return Ok(()) };
         SessionTokenRights(token).lacks(MissingRight::LifeOf { other: token_id, action })
+    }
+
+    /// Returns the session token and its expiry, if a token that lives until `expires_at` lives longer.
+    fn outlived_by(&self, expires_at: Option<Timestamp>) -> Option<(&TokenState, Timestamp)> {
+        let (token, own) = (self.0.as_ref()?, self.own_expiry()?);
+        expires_at.is_none_or(|expiry| expiry > own).then(|| (&**token, own))
     }
 
     /// Returns an expiry that was not asked for, or the end of the caller's own life if that is earlier.

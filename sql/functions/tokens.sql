@@ -21,8 +21,8 @@ COMMENT ON FUNCTION token_auth.create_token(bigint, text, text[], text, bool, ti
 'Creates a token.
 name: at most 255 characters, not blank, without control characters. scopes: such as {email:send,email.templates:read}, {email:full} or {*}; 1 to 256.
 domain: the name of the domain where the token has the scopes; it is the home of the token. all_domains: the token has the scopes on every domain of the account and for account-wide operations; domain is then only its home.
-expires_at: a time in the future, before 9999-12-30 UTC; NULL and infinity mean never; NULL means no later than the session token for a transaction that is authenticated as one with an expiry. metadata: a JSON object of at most 8192 bytes as text, returned by verify_token; NULL is {}.
-In a transaction that is authenticated as a token with an expiry, the new token needs one that is no later. Call it in FROM: (create_token(...)).* would call it once for each column, and is refused (0A000).
+expires_at: a time in the future, before 9999-12-30 UTC; NULL and infinity mean never. metadata: a JSON object of at most 8192 bytes as text, returned by verify_token; NULL is {}.
+In a transaction that is authenticated as a token with an expiry, the new token has one that is no later: NULL means the same one, and a later one is refused (42501). Call it in FROM: (create_token(...)).* would call it once for each column, and is refused (0A000).
 Result: id, name, hint and expiry of the token, and its secret, which is shown only here.
 Errors: 22023 for a NULL account_id, name or scopes, a bad name, a bad scope, an expiry in the past or too late, metadata that is too large or not an object, neither domain nor all_domains; 22021 for text that is not UTF-8; P0002 for an unknown id or domain; 42501 for a caller without permission, for an expiry under a profile without can_expire, and for metadata from a session token; 55000 or F0000 if the profile has can_reveal and token_auth.sealing_key_file gives no key.';
 
@@ -53,7 +53,7 @@ CREATE FUNCTION token_auth.revoke_access(
 COMMENT ON FUNCTION token_auth.revoke_access(bigint, text, bool, bigint) IS
 'Removes the scopes of a token on a domain, or with all_domains its scopes on every domain and account-wide; its access to single domains then stays. The change counts from COMMIT on. Returns true, or false if it had no such scopes.
 account_id: the account that the object must belong to; objects of other accounts are unknown. Left out, it is any account.
-Errors: 22004 for a NULL account_id; 22023 for a NULL id, not exactly one of domain and all_domains; 22021 for text that is not UTF-8; P0002 for an unknown id or domain; 42501 for a caller without permission, for a token that lives longer than the session token, and under a profile without can_edit_access.';
+Errors: 22004 for a NULL account_id; 22023 for a NULL id, not exactly one of domain and all_domains; 22021 for text that is not UTF-8; P0002 for an unknown id or domain; 42501 for a caller without permission and under a profile without can_edit_access.';
 
 CREATE FUNCTION token_auth.reset_token(
     id bigint,

@@ -4,7 +4,6 @@ use pgrx::datum::{Interval, TimestampWithTimeZone};
 use pgrx::pg_extern;
 use token_auth_core::limits::{MAX_EXPIRY, MAX_GRACE};
 
-use super::checked;
 use super::issue::{NewToken, TokenName, written};
 use super::target::Target;
 use crate::error::{ArgumentError, guarded};
@@ -37,14 +36,7 @@ fn reset_token(
             .filter(|end| *end >= now && end.0 - now.0 <= MAX_GRACE)
             .ok_or(ArgumentError::ImpossibleGrace)?;
         let retires_at = old.expires_at.map_or(grace_end, |expiry| expiry.min(grace_end));
-        let expires_at = match expires_at {
-            Some(_) => {
-                let expires_at = checked::expiry(expires_at, profile)?;
-                target.check_lifetime(expires_at)?;
-                expires_at
-            }
-            None => target.limit_lifetime(expiry_of_successor(old, now)),
-        };
+        let expires_at = target.expiry_or(expires_at, expiry_of_successor(old, now))?;
         // The successor's access needs no check: the caller may manage the old token, which has the same access.
         let successor = NewToken {
             account: &target.account,

@@ -6,8 +6,10 @@
 //!
 //! Locks are taken in the order of `model/mod.rs`.
 
+use pgrx::datum::TimestampWithTimeZone;
 use token_auth_core::scope::access::Access;
 
+use super::checked;
 use crate::arguments::{Tenant, TextArg, required, text};
 use crate::error::{Error, NotFound};
 use crate::model::account::Account;
@@ -205,6 +207,21 @@ impl<R> Authorized<R> {
     /// Returns an error if the caller may not grant this access.
     pub fn check_grants(&self, access: &[Access]) -> Result<(), Error> {
         self.caller.check_grants(access)
+    }
+
+    /// Returns the expiry of a new token: the one that is asked for, if the caller may give it, or else the default, limited by the
+    /// caller's own.
+    pub fn expiry_or(
+        &self,
+        argument: Option<TimestampWithTimeZone>,
+        default: Option<Timestamp>,
+    ) -> Result<Option<Timestamp>, Error> {
+        if argument.is_none() {
+            return Ok(self.limit_lifetime(default));
+        }
+        let expires_at = checked::expiry(argument, &self.account.profile)?;
+        self.check_lifetime(expires_at)?;
+        Ok(expires_at)
     }
 
     /// Returns an error if the caller may not give a token this expiry: see [`Caller::check_lifetime`].

@@ -42,15 +42,8 @@ fn create_token(
         let target = target.authorize(Action::CreateToken { home: home.as_ref().ok().copied().flatten() })?;
         let home = home?;
         let scopes = checked::scopes(scopes, &target.account.profile)?;
-        let expires_at = match expires_at {
-            Some(_) => {
-                let expires_at = checked::expiry(expires_at, &target.account.profile)?;
-                target.check_lifetime(expires_at)?;
-                expires_at
-            }
-            None => target.limit_lifetime(None),
-        };
-        if metadata != Jsonb::empty_object() {
+        let expires_at = target.expiry_or(expires_at, None)?;
+        if !metadata.is_empty_object() {
             target.check_no_token(WRITE_METADATA)?;
         }
         let access = [Access::new(home.filter(|_| !all_domains), scopes)];

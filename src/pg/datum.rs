@@ -87,7 +87,7 @@ impl From<pgrx::datum::TimestampWithTimeZone> for Timestamp {
 /// A `jsonb`, as the bytes that PostgreSQL stores after the length word.
 ///
 /// It is never parsed here, so no number in it loses a digit.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Jsonb(pub Vec<u8>);
 
 impl Jsonb {

@@ -271,6 +271,27 @@ fn assert_refused(scene: &PermissionScene, token: &NewToken, work: &mut Transact
     }
 }
 
+/// A worker of a parallel query does not know that the transaction is refused. A function that is marked PARALLEL SAFE by mistake
+/// brings a call into one.
+#[test]
+fn no_worker_of_a_parallel_query_manages() {
+    let (mut scene, token) = scene();
+    scene
+        .superuser
+        .batch_execute(
+            "CREATE FUNCTION public.revealed(id bigint) RETURNS text LANGUAGE plpgsql PARALLEL SAFE
+             AS $$ BEGIN RETURN token_auth.reveal_token(id); END $$",
+        )
+        .expect("a function of an application");
+    let mut bob = scene.session("bob");
+    assert_eq!(bob.get::<String>("SELECT public.revealed($1)", &[&token.id]), token.secret);
+    let version: i32 = bob.get("SELECT current_setting('server_version_num')::int", &[]);
+    let force = if version < 160_000 { "force_parallel_mode" } else { "debug_parallel_query" };
+    bob.batch_execute(&format!("SET {force} = on")).expect("a setting");
+    let refusal = bob.refused("SELECT public.revealed($1)", &[&token.id]);
+    assert_eq!((refusal.code.as_str(), refusal.constraint.as_str()), ("25000", "parallel_query"), "{refusal:?}");
+}
+
 #[track_caller]
 fn assert_no_worker_is_authenticated(work: &mut Transaction) {
     let parallel = "SET LOCAL parallel_setup_cost = 0; SET LOCAL parallel_tuple_cost = 0;

@@ -217,3 +217,20 @@ fn much_access_is_compared_quickly_and_can_be_cancelled() {
     assert_eq!(work.refused("SELECT token_auth.rename_token($1, 'other')", &[&managed.id]).code, "57014");
     assert!(began.elapsed() < Duration::from_millis(250), "{:?}", began.elapsed());
 }
+
+/// The planner looks at each call that creates something, and at the rest of the query for it.
+#[test]
+fn a_query_with_thousands_of_calls_can_be_cancelled_while_it_is_planned() {
+    let cluster = Cluster::builder().preload("token_auth").start();
+    let mut db = cluster.create_database_with_token_auth("app");
+    let explain = |calls: usize| {
+        let row = "((token_auth.create_token(1, 'x', '{a:b}', all_domains => true)).token_id)";
+        format!("EXPLAIN VALUES {}", vec![row; calls].join(", "))
+    };
+    db.batch_execute(&explain(500)).expect("a plan");
+    db.batch_execute("SET statement_timeout = '1s'").expect("a setting");
+    let began = Instant::now();
+    let error = db.batch_execute(&explain(50_000)).expect_err("it takes longer");
+    assert_eq!(error.code().map(|code| code.code()), Some("57014"), "{error:?}");
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+}

@@ -119,14 +119,12 @@ fn a_token_that_ends_neither_reveals_nor_resumes_nor_extends_one_that_lives_long
         allowed(&mut work, &call.replace("$token", &shorter.to_string()));
         allowed(&mut work, &call.replace("$token", &caller.id.to_string()));
     }
+    drop(work);
     // The old secret, in its grace, is not worth the new one.
-    let successor: i64 = work.get("SELECT token_id FROM token_auth.reset_token($1)", &[&longer]);
-    work.commit().expect("it commits");
     let old = scene.token(&["*"]);
     let new: i64 = scene.superuser.get("SELECT token_id FROM token_auth.reset_token($1)", &[&old.id]);
     let mut work = authenticated_as(&old, &mut bob);
     refused(&mut work, &format!("reveal_token({new})"), "which lives longer than it does");
-    assert!(successor > 0);
 }
 
 #[test]

@@ -251,6 +251,32 @@ fn a_deferred_trigger_delays_only_its_own_tokens() {
     warning(&cluster, "5: 42501 (cannot fire deferred trigger within security-restricted operation)");
 }
 
+/// Four reasons with names as long and as hard to write as PostgreSQL accepts: what the worker reports has room for them.
+#[test]
+fn names_of_control_characters_do_not_stop_the_worker() {
+    let cluster = swept_every("1s").start();
+    let (mut db, account) = database_to_sweep(&cluster, "app");
+    let hard = "\u{1}".repeat(60);
+    db.batch_execute(&format!("CREATE SCHEMA \"{hard}\"")).expect("a schema");
+    db.batch_execute("BEGIN").expect("a transaction");
+    for number in 0..5 {
+        let name = format!("{hard}{number}");
+        db.batch_execute(&format!(
+            "CREATE TABLE \"{hard}\".\"{name}\" (token_id bigint CONSTRAINT \"{name}\" REFERENCES token_auth.token)"
+        ))
+        .expect("a table");
+        expired(&mut db, account, 1, &format!("held {number}"), "2 hours");
+        db.run(
+            &format!("INSERT INTO \"{hard}\".\"{name}\" SELECT id FROM token_auth.token WHERE name = 'held {number}'"),
+            &[],
+        );
+    }
+    db.batch_execute("COMMIT").expect("the end");
+    warning(&cluster, "5 expired tokens of database \"app\"");
+    expired(&mut db, account, 100, "free", "3 hours");
+    wait_until("the others", SOON, || count(&mut db, "free") == 0);
+}
+
 #[test]
 fn sweep_removes_the_other_tokens_and_warns() {
     let cluster = Cluster::builder().start();
