@@ -1,19 +1,26 @@
 # PG_CONFIG chooses the server to build for, as with any PostgreSQL extension. Without it, it is the newest one with headers.
-export PG_CONFIG SUITE TESTS
+export PG_CONFIG PG SUITE TESTS
 
 help:
 	@echo 'make demo          install what is missing, build, and see token_auth at work on a scratch cluster'
 	@echo 'make demo-stop     stop that cluster and remove it'
-	@echo 'make test          run all tests; SUITE="core regress isolation cluster assertions clients" and TESTS="name ..." choose'
+	@echo 'make test          run all tests; SUITE="core regress isolation cluster assertions clients packages upgrade deb" and TESTS="name ..." choose;'
+	@echo '                   PG=17 tests for that PostgreSQL, in the release of Debian that ships it'
+	@echo 'make test-all      run them for every version of PostgreSQL that is supported (an hour)'
+	@echo 'make deb           build the Debian package, for PostgreSQL NN with PG=NN'
+	@echo 'make dist          pack what is committed for PGXN'
 	@echo 'make lint          check formatting, run the lints'
 	@echo 'make bench         measure verifications and more on a scratch cluster, write docs/benchmarks.md (over an hour)'
-	@echo 'make setup         only install what the build needs (PostgreSQL, clang, cargo-pgrx)'
+	@echo 'make setup         only install what the build needs (PostgreSQL, clang)'
 	@echo 'make install       build, and install into the server of PG_CONFIG'
 	@echo 'make installcheck  test the installed extension on the running server of PGHOST, PGPORT, PGUSER'
 	@echo 'make clean         stop the demo, remove everything that was built'
 
-setup install lint test demo bench:
+setup install lint test demo bench deb dist:
 	@scripts/$@.sh
+
+test-all:
+	@scripts/test_all.sh
 
 installcheck:
 	@scripts/test.sh installcheck
@@ -24,4 +31,4 @@ demo-stop:
 clean:
 	@scripts/clean.sh
 
-.PHONY: help setup install lint test demo bench installcheck demo-stop clean
+.PHONY: help deb dist setup install lint test test-all demo bench installcheck demo-stop clean

@@ -5,9 +5,9 @@
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 use_postgres
-cache=${XDG_CACHE_HOME:-$HOME/.cache}
-if ((EUID == 0)); then cache=/var/cache; fi
-server=$cache/token_auth/postgresql-$pg_major-assert
+# The user postgres cannot reach root's home.
+if ((EUID == 0)); then cache=/var/cache/token_auth; fi
+server=$cache/postgresql-$pg_major-assert
 work=$target/assert-server
 
 main() {
@@ -26,19 +26,13 @@ install_tools() {
     for program in bison flex bzip2 make gcc perl; do
         command -v "$program" >/dev/null || missing+=("$program")
     done
-    ((${#missing[@]} == 0)) || step "Installing ${missing[*]}" "$logs/assert-tools.log" install_packages "${missing[@]}"
-}
-
-# The package lists may be missing or out of date.
-install_packages() {
-    local install=(apt-get -o DPkg::Lock::Timeout=300 install -y "$@")
-    as_root "${install[@]}" || { as_root apt-get -o DPkg::Lock::Timeout=300 update && as_root "${install[@]}"; }
+    ((${#missing[@]} == 0)) || install_packages "${missing[@]}"
 }
 
 # With package lists of its own, from the archive of the machine's release.
 get_source() {
     local codename archive apt
-    codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
+    codename=$(this_release)
     archive=$(apt-get indextargets --format '$(REPO_URI) $(CODENAME)' 'Created-By: Packages' |
         awk -v codename="$codename" '$2 == codename { print $1; exit }')
     [[ -n $archive ]] || fail "no archive of Debian's $codename is among the package sources."

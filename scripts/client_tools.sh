@@ -36,15 +36,6 @@ main() {
     install_node_packages
 }
 
-install_packages() {
-    command -v apt-get >/dev/null || fail "missing here: $*. There is no apt-get on this system: install this by its own means."
-    ((EUID == 0)) || command -v sudo >/dev/null || fail "missing here: $*. Installing it needs root or sudo."
-    # sudo asks for its password, if it needs one, before the progress line.
-    as_root true
-    step "Reading the package lists" "$logs/apt-update.log" apt_get update
-    step "Installing $* (a minute or two)" "$logs/apt-clients.log" apt_get install -y --no-install-recommends "$@"
-}
-
 # The examples are copied beside their packages, where Node.js looks for these.
 install_node_packages() {
     mkdir -p "$node_packages"

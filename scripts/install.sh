@@ -3,7 +3,6 @@
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 "$root/scripts/setup.sh"
-need_cargo
 use_postgres
 
 # Reported before the first build.
@@ -14,11 +13,8 @@ done
 
 # Built into a tree of its own, then copied: only the copying needs root, and `install` replaces a library that a running
 # server has mapped, where cp (which `cargo pgrx install --sudo` uses) would write into it.
+"$root/scripts/build.sh"
 package=$target/package/$pg_feature
-first=$([[ -e $target/release/libtoken_auth.so ]] || echo ' (about 2 minutes the first time)')
-rm -rf "$package"
-step "Building token_auth for PostgreSQL $pg_major$first" "$logs/build.log" \
-    "$(find_cargo_pgrx)" pgrx package --pg-config "$pg_config" --no-default-features --features "$pg_feature" --out-dir "$package"
 
 copied=0
 while read -r file; do

@@ -8,9 +8,11 @@ HOME=${HOME:-~}
 PATH=$PATH:/usr/sbin:/sbin
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 logs=$target/log
-pgrx_version=$(sed -n 's/^pgrx = .*"=\([0-9.]*\)".*/\1/p' Cargo.toml)
-pgrx_cache=${XDG_CACHE_HOME:-$HOME/.cache}/token_auth/cargo-pgrx-$pgrx_version
+version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/token_auth
 supported_majors=(18 17 16 15)
+# The exit status of a test run that cannot be had on this machine.
+skip_status=77
 
 # psql and pg_regress translate their output, which the scripts read.
 export LC_ALL=C.UTF-8
@@ -76,6 +78,25 @@ as_root() {
 # Waits for another run of apt, such as that of the system.
 apt_get() { as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 "$@"; }
 
+# read_package_lists WANTED: once in a run. WANTED is what an error says is missing.
+read_package_lists() {
+    [[ -z ${lists_are_read:-} ]] || return 0
+    command -v apt-get >/dev/null ||
+        fail "missing here: $1. There is no apt-get on this system: install this by its own means, then run make again."
+    ((EUID == 0)) || command -v sudo >/dev/null ||
+        fail "missing here: $1. Installing it needs root or sudo; ask your administrator, then run make again."
+    # sudo asks for its password, if it needs one, before the progress line.
+    as_root true
+    step "Reading the package lists" "$logs/apt-update.log" apt_get update
+    lists_are_read=yes
+}
+
+# install_packages PACKAGE...: installs packages of Debian.
+install_packages() {
+    read_package_lists "$*"
+    step "Installing $* (a minute or two)" "$logs/apt-install.log" apt_get install -y --no-install-recommends "$@"
+}
+
 # PostgreSQL refuses to run as root. The working directory is changed first: the server's user may not be able to enter it.
 as_server_user() {
     if ((EUID == 0)); then
@@ -109,6 +130,19 @@ has_server() { [[ -x $1 && -x $("$1" --bindir)/postgres && -x $("$1" --bindir)/i
 major_of() { "$1" --version | sed -E 's/^[^0-9]*([0-9]+).*/\1/'; }
 is_supported() { [[ " ${supported_majors[*]} " == *" $1 "* ]]; }
 
+debian_pg_config() { echo "/usr/lib/postgresql/$1/bin/pg_config"; }
+this_release() { sed -n 's/^VERSION_CODENAME=//p' /etc/os-release; }
+
+# Prints the release of Debian that ships a PostgreSQL.
+release_of() {
+    case $1 in
+        15) echo bookworm ;;
+        17) echo trixie ;;
+        18) echo forky ;;
+        *) return 1 ;;
+    esac
+}
+
 # Prints the pg_config to build for: that of PG_CONFIG, or otherwise the newest with headers.
 find_pg_config() {
     local major candidate
@@ -117,7 +151,7 @@ find_pg_config() {
         return
     fi
     for major in "${supported_majors[@]}"; do
-        candidate=/usr/lib/postgresql/$major/bin/pg_config
+        candidate=$(debian_pg_config "$major")
         if has_headers "$candidate"; then
             echo "$candidate"
             return
@@ -132,21 +166,8 @@ use_postgres() {
         fail "no PostgreSQL with server headers was found${PG_CONFIG:+ by PG_CONFIG=$PG_CONFIG}; make setup installs one."
     pg_major=$(major_of "$pg_config")
     is_supported "$pg_major" || fail "$pg_config is of PostgreSQL $pg_major; token_auth builds for 15 to 18."
-    # shellcheck disable=SC2034
     pg_feature=pg$pg_major
     pg_bin=$("$pg_config" --bindir)
     # With the path of pg_config, pgrx needs no home: the user's ~/.pgrx is neither read nor written.
     export PG_CONFIG=$pg_config PGRX_PG_CONFIG_PATH=$pg_config PGRX_HOME=$target/no-pgrx-home
-}
-
-# A cargo-pgrx of exactly this version: pgrx accepts no other. The user's own one is not changed.
-find_cargo_pgrx() {
-    local candidate
-    for candidate in "$(command -v cargo-pgrx || true)" "${CARGO_HOME:-$HOME/.cargo}/bin/cargo-pgrx" "$pgrx_cache/bin/cargo-pgrx"; do
-        if [[ -x $candidate && $("$candidate" pgrx --version 2>/dev/null) == "cargo-pgrx $pgrx_version" ]]; then
-            echo "$candidate"
-            return
-        fi
-    done
-    return 1
 }

@@ -12,7 +12,7 @@ failed=()
 say "cargo fmt"
 cargo fmt --all --check || failed+=(fmt)
 say "cargo clippy"
-features=$pg_feature,token_auth_cluster_tests/assertions,token_auth_cluster_tests/clients
+features=$pg_feature,token_auth_cluster_tests/assertions,token_auth_cluster_tests/clients,token_auth_cluster_tests/packages,token_auth_cluster_tests/upgrade
 cargo clippy --quiet --locked --workspace --all-targets --no-default-features --features "$features" -- -D warnings || failed+=(clippy)
 if command -v shellcheck >/dev/null; then
     say "shellcheck"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the build needs and is missing: a PostgreSQL server with its headers, clang, cargo-pgrx.
+# Installs what the build needs and is missing: a PostgreSQL server with its headers, and clang.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
@@ -11,11 +11,10 @@ main() {
     need_cargo
     choose_postgres
     list_missing_packages
-    if ((${#packages[@]})); then install_packages; fi
+    if ((${#packages[@]})); then install_missing_packages; fi
     has_server "$(find_pg_config)" ||
         fail "${PG_CONFIG:-pg_config} has no server beside it (postgres, initdb). Set PG_CONFIG to one that has."
     use_postgres
-    find_cargo_pgrx >/dev/null || install_cargo_pgrx
 }
 
 # Sets server to the version number of the packages, or leaves it empty if PostgreSQL needs no installation.
@@ -37,7 +36,7 @@ choose_postgres() {
         done
     fi
     if [[ -z $server ]]; then
-        read_package_lists
+        read_package_lists "a PostgreSQL server (15 to 18) with its headers"
         server=$(apt-cache depends postgresql | sed -n 's/.*Depends: postgresql-\([0-9]*\)$/\1/p' | head -n 1)
     fi
     is_supported "${server:-none}" ||
@@ -52,12 +51,8 @@ list_missing_packages() {
     if ! command -v cc >/dev/null || ! command -v make >/dev/null; then packages+=(build-essential); fi
     command -v clang >/dev/null || packages+=(clang)
     has_libclang || packages+=(libclang-dev)
-    # Only cargo-pgrx links OpenSSL; token_auth does not.
-    if ! find_cargo_pgrx >/dev/null; then
-        command -v pkg-config >/dev/null || packages+=(pkg-config)
-        pkg-config --exists openssl 2>/dev/null || packages+=(libssl-dev)
-        [[ -e /etc/ssl/certs/ca-certificates.crt || -n ${SSL_CERT_FILE:-} ]] || packages+=(ca-certificates)
-    fi
+    # Cargo gets the crates over HTTPS.
+    [[ -e /etc/ssl/certs/ca-certificates.crt || -n ${SSL_CERT_FILE:-} ]] || packages+=(ca-certificates)
 }
 
 has_libclang() {
@@ -66,15 +61,13 @@ has_libclang() {
         ldconfig -p | grep -q 'libclang[-0-9]*\.so'
 }
 
-install_packages() {
-    read_package_lists
+install_missing_packages() {
     if [[ " ${packages[*]} " == *" postgresql-$server "* ]]; then
         as_root mkdir -p "$(dirname "$no_main_cluster")"
         echo 'create_main_cluster = false' | as_root tee "$no_main_cluster" >/dev/null
         trap allow_main_cluster EXIT
     fi
-    step "Installing ${packages[*]} (a minute or two)" "$logs/apt-install.log" \
-        apt_get install -y --no-install-recommends "${packages[@]}"
+    install_packages "${packages[@]}"
     allow_main_cluster
     if [[ " ${packages[*]} " == *" postgresql-$server "* && -d /etc/postgresql/$server/main ]]; then
         note "Debian made a cluster of its own, $server/main; token_auth does not use it."
@@ -85,25 +78,6 @@ allow_main_cluster() {
     [[ -e $no_main_cluster ]] || return 0
     as_root rm -f "$no_main_cluster"
     as_root rmdir --ignore-fail-on-non-empty "$(dirname "$no_main_cluster")"
-}
-
-read_package_lists() {
-    [[ -z ${lists_are_read:-} ]] || return 0
-    local wanted="a PostgreSQL server (15 to 18) with its headers"
-    if ((${#packages[@]})); then wanted=${packages[*]}; fi
-    command -v apt-get >/dev/null ||
-        fail "missing here: $wanted. There is no apt-get on this system: install this by its own means, then run make again."
-    ((EUID == 0)) || command -v sudo >/dev/null ||
-        fail "missing here: $wanted. Installing it needs root or sudo; ask your administrator, then run make again."
-    # sudo asks for its password, if it needs one, before the progress line.
-    as_root true
-    step "Reading the package lists" "$logs/apt-update.log" apt_get update
-    lists_are_read=yes
-}
-
-install_cargo_pgrx() {
-    step "Building cargo-pgrx $pgrx_version into $pgrx_cache (about 5 minutes, once)" "$logs/cargo-pgrx.log" \
-        cargo install cargo-pgrx --version "$pgrx_version" --locked --root "$pgrx_cache"
 }
 
 main

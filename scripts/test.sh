@@ -3,6 +3,7 @@
 #   test.sh               builds, installs, and tests on scratch clusters
 #   test.sh installcheck  tests the installed extension on the running server that PGHOST, PGPORT and PGUSER name
 # SUITE="core regress" chooses suites; TESTS="a b" chooses test files of the regress (or isolation) suite.
+# PG=17 tests for PostgreSQL 17: on this machine if it has that server, or its Debian ships it, otherwise in the release that does.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 . "$root/scripts/cluster.sh"
@@ -14,12 +15,13 @@ scratch=$results/cluster
 main() {
     local suite suites all_passed=0 all_failed=0 table=() installed
     choose_suites
+    choose_server
     need_target
     mkdir -p "$results" "$logs"
     if [[ $mode == test ]]; then "$root/scripts/setup.sh"; else use_postgres; fi
     if [[ " ${suites[*]} " == *" cluster "* ]]; then "$root/scripts/test_tools.sh"; fi
     for suite in "${suites[@]}"; do
-        if [[ $mode == test && $suite != core && $suite != assertions ]]; then install_once; fi
+        if [[ $mode == test && $suite != @(core|assertions|upgrade|deb) ]]; then install_once; fi
         run_suite "$suite"
     done
     printf '\n'
@@ -30,13 +32,32 @@ main() {
 }
 
 choose_suites() {
-    local all="core regress isolation cluster assertions clients" name
+    local of_server="core regress isolation cluster assertions" of_machine="clients packages upgrade deb" all name
+    all="$of_server $of_machine"
     [[ $mode != installcheck ]] || all="regress isolation"
     read -ra suites <<<"${SUITE:-${TESTS:+regress}}"
-    ((${#suites[@]})) || read -ra suites <<<"$all"
+    # In a root directory of another release only what depends on the server, unless it is asked for.
+    ((${#suites[@]})) || read -ra suites <<<"$([[ -n ${IN_ROOT:-} ]] && echo "$of_server" || echo "$all")"
     for name in "${suites[@]}"; do
         [[ " $all " == *" $name "* ]] || fail "there is no suite $name here; choose from: $all"
     done
+}
+
+choose_server() {
+    local config
+    [[ -n ${PG:-} ]] || return 0
+    is_supported "$PG" || fail "token_auth supports PostgreSQL 15 to 18, not $PG."
+    config=$(debian_pg_config "$PG")
+    if ! has_headers "$config" && [[ $PG == 16 ]]; then
+        config=$("$root/scripts/wheel_server.sh")
+        # A build for another server begins anew in the same directory.
+        exec env -u PG PG_CONFIG="$config" CARGO_TARGET_DIR="$target/pg16" "$root/scripts/test.sh"
+    fi
+    if has_headers "$config" || [[ $(release_of "$PG") == "$(this_release)" ]]; then
+        export PG_CONFIG=$config
+    else
+        exec env -u PG "$root/scripts/root.sh" "$PG" scripts/test.sh
+    fi
 }
 
 install_once() {
@@ -51,7 +72,7 @@ run_suite() {
     local suite=$1 log=$results/$1.log began=$SECONDS status=0 passed failed
     printf '\n'
     say "Suite $suite"
-    if [[ $suite != core && $suite != assertions && ${installed:-yes} == no ]]; then
+    if [[ $suite != @(core|assertions|upgrade|deb) && ${installed:-yes} == no ]]; then
         echo "not run: token_auth could not be built and installed" >"$log"
         cat "$log"
         status=1
@@ -72,7 +93,7 @@ run_suite() {
 # Prints how many passed and how many failed. PostgreSQL 15 prints "test name ... ok", 16 and later TAP.
 count() {
     case $1 in
-        core | cluster | assertions | clients)
+        core | cluster | assertions | clients | packages | upgrade)
             awk '/^test result:/ { for (i = 2; i <= NF; i++) { if ($i ~ /^passed/) p += $(i - 1); if ($i ~ /^failed/) f += $(i - 1) } }
                  END { print p + 0, f + 0 }' "$2"
             ;;
@@ -90,8 +111,16 @@ suite_core() {
 }
 
 suite_cluster() {
+    local chosen=() binary
     need_cargo
-    cargo test --locked -p token_auth_cluster_tests --no-fail-fast
+    if [[ ! -e $("$pg_config" --sharedir)/extension/pg_stat_statements.control ]]; then
+        note "This server has nothing of contrib: the tests of leaks, which read pg_stat_statements, are skipped."
+        for binary in tests/cluster/tests/*/main.rs; do
+            binary=$(basename "$(dirname "$binary")")
+            [[ " leaks clients packages upgrade " == *" $binary "* ]] || chosen+=(--test "$binary")
+        done
+    fi
+    cargo test --locked -p token_auth_cluster_tests "${chosen[@]}" --no-fail-fast
 }
 
 # The tests that work with PostgreSQL's own structures, on a server that checks them with assertions.
@@ -116,6 +145,38 @@ suite_clients() {
     need_cargo
     "$root/scripts/client_tools.sh" || return
     cargo test --locked -p token_auth_cluster_tests --features clients --test clients --no-fail-fast
+}
+
+# What scripts/build.sh made, beside what cargo-pgrx makes.
+suite_packages() {
+    local programs
+    need_cargo
+    programs=$("$root/scripts/package_tools.sh") || return
+    CARGO_PGRX=${programs%$'\n'*} PGXN_META=${programs#*$'\n'} PG_MAJOR=$pg_major TARGET=$target \
+        cargo test --locked -p token_auth_cluster_tests --features packages --test packages --no-fail-fast
+}
+
+# pg_upgrade, and dump and restore, from each server to each later one. They stand beside each other in the release of the latest.
+suite_upgrade() {
+    local servers
+    if [[ $(this_release) != "$(release_of 18)" ]]; then
+        TESTS='' SUITE=upgrade "$root/scripts/root.sh" 18 scripts/test.sh
+        return
+    fi
+    need_cargo
+    servers=$("$root/scripts/upgrade_servers.sh") || return
+    SERVERS=$servers cargo test --locked -p token_auth_cluster_tests --features upgrade --test upgrade --no-fail-fast
+}
+
+# The packages of the releases of Debian, each installed, used and removed in a bare root directory.
+suite_deb() {
+    local major status=0
+    for major in $(printf '%s\n' "${supported_majors[@]}" | sort -n); do
+        release_of "$major" >/dev/null || continue
+        env -u PG_CONFIG PG="$major" "$root/scripts/deb.sh" && "$root/scripts/root.sh" --bare "$major" scripts/deb_check.sh "$major" ||
+            status=1
+    done
+    return "$status"
 }
 
 suite_regress() { on_server regress sql pg_regress; }

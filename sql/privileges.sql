@@ -35,3 +35,9 @@ GRANT EXECUTE ON FUNCTION
     token_auth.are_actions,
     token_auth.is_not_negative
     TO token_auth_owner, pg_write_all_data;
+
+-- A database owner who is no superuser and creates the extension himself can hand out what docs/privileges.md grants.
+CREATE FUNCTION token_auth.grant_to_database_owner() RETURNS void
+    LANGUAGE c AS 'MODULE_PATHNAME', 'grant_to_database_owner_wrapper';
+SELECT token_auth.grant_to_database_owner();
+DROP FUNCTION token_auth.grant_to_database_owner();

@@ -1,4 +1,4 @@
--- Presets are read-only.
+-- Presets are read-only, and each server has its own.
 
 CREATE FUNCTION token_auth.protect_presets() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'protect_presets_wrapper';
@@ -19,3 +19,23 @@ COMMENT ON TRIGGER protect_presets ON token_auth.profile IS 'Presets are read-on
 COMMENT ON TRIGGER protect_presets_truncate ON token_auth.profile IS 'Presets are read-only';
 COMMENT ON TRIGGER protect_presets ON token_auth.profile_resource IS 'Presets are read-only';
 COMMENT ON TRIGGER protect_presets_truncate ON token_auth.profile_resource IS 'Presets are read-only';
+
+CREATE FUNCTION token_auth.skip_replicated_presets() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'skip_replicated_presets_wrapper';
+
+COMMENT ON FUNCTION token_auth.skip_replicated_presets() IS
+'Trigger: skips a row of a preset that this database has, too. Its argument is the column with the profile''s name.';
+
+CREATE TRIGGER skip_replicated_presets BEFORE INSERT ON token_auth.profile
+    FOR EACH ROW EXECUTE FUNCTION token_auth.skip_replicated_presets('name');
+CREATE TRIGGER skip_replicated_presets BEFORE INSERT ON token_auth.profile_resource
+    FOR EACH ROW EXECUTE FUNCTION token_auth.skip_replicated_presets('profile');
+
+COMMENT ON TRIGGER skip_replicated_presets ON token_auth.profile IS
+'Lets a subscriber of all tables keep its own presets';
+COMMENT ON TRIGGER skip_replicated_presets ON token_auth.profile_resource IS
+'Lets a subscriber of all tables keep its own presets';
+
+-- They fire in the workers of a subscription alone: ordinary sessions get the error of protect_presets.
+ALTER TABLE token_auth.profile          ENABLE REPLICA TRIGGER skip_replicated_presets;
+ALTER TABLE token_auth.profile_resource ENABLE REPLICA TRIGGER skip_replicated_presets;

@@ -16,6 +16,8 @@ pub enum EnvironmentError {
     ExpandedCall(String),
     /// 0A000: the encoding of the database is not supported.
     Encoding(String),
+    /// 42P06: the schema of the extension exists already.
+    SchemaExists,
     /// 55000: a role of the extension has attributes or memberships that it must not have.
     RoleHasMore { role: &'static str, what: String },
     /// 39P01: a trigger function was called for a table of somebody else.
@@ -51,6 +53,13 @@ impl EnvironmentError {
                 "unsupported_encoding",
                 format!("token_auth does not work in a database with the encoding {encoding}"),
                 "Create the extension in a database with the encoding UTF8.",
+            ),
+            Self::SchemaExists => Report::new(
+                ERRCODE_DUPLICATE_SCHEMA,
+                "schema_exists",
+                "schema \"token_auth\" already exists",
+                "The extension creates this schema itself. Drop it if nothing in it is needed (DROP SCHEMA token_auth), or rename it \
+                 (ALTER SCHEMA token_auth RENAME TO ...).",
             ),
             Self::RoleHasMore { role, what } => Report::new(
                 ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,

@@ -11,13 +11,17 @@ use crate::model::roles;
 use crate::pg::extension;
 use crate::worker;
 
-/// Creates the roles. Refuses a database with an encoding that is not supported, and warns if no worker will run.
+/// Creates the roles. Refuses a database with an encoding that is not supported or with a schema `token_auth`, and warns if no
+/// worker will run.
 #[pg_extern(sql = false)]
 fn check_database() {
     guarded(|| {
         let encoding = extension::encoding();
         if !["UTF8", "SQL_ASCII"].contains(&encoding.as_str()) {
             return Err(EnvironmentError::Encoding(encoding).into());
+        }
+        if extension::has_schema(c"token_auth") {
+            return Err(EnvironmentError::SchemaExists.into());
         }
         roles::create()?;
         if worker::is_registered() {
@@ -36,6 +40,15 @@ fn check_database() {
                  call token_auth.sweep() from time to time"
             );
         }
+        Ok(())
+    });
+}
+
+/// Grants the owner of the database what he may hand out, if the extension belongs to a role that is no superuser.
+#[pg_extern(sql = false)]
+fn grant_to_database_owner() {
+    guarded(|| {
+        roles::grant_to_database_owner();
         Ok(())
     });
 }

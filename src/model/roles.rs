@@ -5,9 +5,9 @@
 use pgrx::pg_sys;
 
 use crate::error::{EnvironmentError, Error};
-use crate::pg::extension;
+use crate::pg::extension::{self, GrantsToDump};
 use crate::pg::snapshot::CurrentSnapshot;
-use crate::pg::spi::Query;
+use crate::pg::spi::{self, Query};
 
 /// The role that owns the tables. The extension's queries run as it.
 pub const OWNER: &str = "token_auth_owner";
@@ -42,6 +42,34 @@ pub fn create() -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// Grants the owner of the database, if the extension belongs to a role that is no superuser, what docs/privileges.md grants: every
+/// function that is not granted already, and the tables that `token_manager` reads.
+///
+/// The owner is named, and can grant it on. `pg_dump` dumps these privileges with those that he has granted.
+pub fn grant_to_database_owner() {
+    static GRANTS: Query = Query::as_caller(
+        "SELECT pg_catalog.format('GRANT %s TO %I WITH GRANT OPTION', what, owner.rolname)
+           FROM (SELECT 'EXECUTE ON FUNCTION ' || pg_catalog.string_agg(p.oid::regprocedure::text, ', ' ORDER BY p.oid)
+                   FROM pg_catalog.pg_proc p
+                  WHERE p.pronamespace = 'token_auth'::regnamespace
+                    AND p.prorettype NOT IN ('trigger'::regtype, 'internal'::regtype)
+                    AND p.proname <> 'grant_to_database_owner'
+                    AND NOT pg_catalog.has_function_privilege('token_auth_owner', p.oid, 'EXECUTE')
+                  UNION ALL
+                 SELECT 'SELECT ON token_auth.tokens, token_auth.account, token_auth.domain, token_auth.token_access, '
+                        'token_auth.profile') grants (what),
+                pg_catalog.pg_extension e
+           JOIN pg_catalog.pg_roles creator ON creator.oid = e.extowner
+           JOIN pg_catalog.pg_database d ON d.datname = pg_catalog.current_database()
+           JOIN pg_catalog.pg_roles owner ON owner.oid = d.datdba
+          WHERE e.extname = 'token_auth' AND NOT creator.rolsuper AND NOT owner.rolsuper",
+    );
+    let _grants = GrantsToDump::begin();
+    for grant in GRANTS.rows(&[], |row| row.get_not_null::<String>(1)) {
+        spi::execute_text(&grant);
+    }
 }
 
 /// Returns the worker's role, or `None` if it does not exist or has attributes or memberships.

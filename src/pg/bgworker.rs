@@ -8,14 +8,15 @@ use pgrx::pg_sys;
 use pgrx::pg_sys::panic::CaughtError;
 use pgrx::{PgMemoryContexts, PgTryBuilder};
 
+use super::{unguarded, version};
+
 /// `TimeoutId` in utils/timeout.h, the same in PostgreSQL 15 to 18.
 const STATEMENT_TIMEOUT: c_int = 3;
 
-// Functions of PostgreSQL that are not in pgrx's bindings, or are there as a wrapper that is not a C function.
+// Functions of PostgreSQL that are not in pgrx's bindings (utils/timeout.h).
 unsafe extern "C-unwind" {
     fn enable_timeout_after(id: c_int, delay_ms: c_int);
     fn disable_timeout(id: c_int, keep_indicator: bool);
-    fn die(signal: c_int);
 }
 
 /// Runs `body` in a transaction of at most `limit` and commits it.
@@ -87,10 +88,7 @@ impl ResetContext {
 pub fn die_on_sigterm() {
     // SAFETY: the handler is PostgreSQL's own for backends (tcop/postgres.c).
     unsafe {
-        #[cfg(not(feature = "pg18"))]
-        pg_sys::pqsignal(pg_sys::SIGTERM as i32, Some(die));
-        #[cfg(feature = "pg18")]
-        pg_sys::pqsignal_be(pg_sys::SIGTERM as i32, Some(die));
+        version::set_signal_handler(pg_sys::SIGTERM as i32, unguarded::die);
         pg_sys::BackgroundWorkerUnblockSignals();
     }
 }
@@ -109,13 +107,8 @@ pub fn reload_configuration() {
 
 /// Ends this process. The postmaster starts it again, unless it is shutting down.
 pub fn exit_for_restart() -> ! {
-    // SAFETY: runs PostgreSQL's exit callbacks. Nothing here has anything left to drop. From version 18 on bindgen does not
-    // see that it never returns (`pg_noreturn`).
-    #[allow(unreachable_code, reason = "before version 18")]
-    unsafe {
-        pg_sys::proc_exit(1);
-        unreachable!("proc_exit does not return")
-    }
+    // SAFETY: nothing here has anything left to drop.
+    unsafe { version::exit_process(1) }
 }
 
 /// Returns the id of this process.

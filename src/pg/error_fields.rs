@@ -12,21 +12,7 @@ use std::ptr;
 
 use pgrx::{PgLogLevel, pg_sys};
 
-/// PostgreSQL's functions without pgrx's guards. An error in them jumps over the callback, which has nothing to drop.
-mod unguarded {
-    use super::pg_sys;
-    use std::ffi::{c_char, c_int};
-
-    unsafe extern "C-unwind" {
-        pub fn CopyErrorData() -> *mut pg_sys::ErrorData;
-        pub fn FreeErrorData(data: *mut pg_sys::ErrorData);
-        pub fn errmsg_internal(format: *const c_char, ...) -> c_int;
-        pub fn errdetail_internal(format: *const c_char, ...) -> c_int;
-        pub fn errhint(format: *const c_char, ...) -> c_int;
-        pub fn err_generic_string(field: c_int, text: *const c_char) -> c_int;
-        pub fn errhidestmt(hide: bool) -> c_int;
-    }
-}
+use super::unguarded;
 
 /// The most bytes of a message, a detail or a hint.
 const MAX_TEXT: usize = 8192;

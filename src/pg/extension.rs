@@ -35,6 +35,33 @@ pub fn is_installed() -> bool {
     unsafe { pg_sys::get_extension_oid(c"token_auth".as_ptr(), true) != pg_sys::InvalidOid }
 }
 
+/// Returns true if this database has a schema with this name.
+pub fn has_schema(name: &CStr) -> bool {
+    // SAFETY: this is a catalog lookup inside a transaction.
+    unsafe { pg_sys::get_namespace_oid(name.as_ptr(), true) != pg_sys::InvalidOid }
+}
+
+/// Until this goes out of scope, privileges that the script of the extension grants are not its initial ones.
+///
+/// `pg_dump` writes only privileges that are not the initial ones (pg_init_privs), and `CREATE EXTENSION` may give others when the
+/// dump is restored. See `recordExtensionInitPriv` in catalog/aclchk.c.
+pub struct GrantsToDump(bool);
+
+impl GrantsToDump {
+    /// Begins, whether or not a script is running.
+    pub fn begin() -> Self {
+        // SAFETY: a variable of the process.
+        unsafe { Self(std::ptr::replace(&raw mut pg_sys::creating_extension, false)) }
+    }
+}
+
+impl Drop for GrantsToDump {
+    fn drop(&mut self) {
+        // SAFETY: a variable of the process. After an error CREATE EXTENSION sets it again, later.
+        unsafe { pg_sys::creating_extension = self.0 }
+    }
+}
+
 /// Returns the name of this database's encoding.
 pub fn encoding() -> String {
     // SAFETY: the function returns a static string.

@@ -10,61 +10,9 @@ use pgrx::pg_sys;
 use super::datum::ColumnType;
 use super::relation::{ACCESS_SHARE, Column, unexpected_null};
 use super::snapshot::{CurrentSnapshot, TransactionId};
+use super::unguarded;
 use super::varlena::OwnedVarlena;
-
-/// PostgreSQL's functions without pgrx's guards, to call several of them under one guard. The code between them has nothing
-/// to drop, because a PostgreSQL error jumps over it, and does not panic, because that would end the process.
-mod unguarded {
-    use super::pg_sys;
-    use std::ffi::c_int;
-
-    unsafe extern "C-unwind" {
-        pub fn try_table_open(oid: pg_sys::Oid, lock: pg_sys::LOCKMODE) -> pg_sys::Relation;
-        pub fn table_close(table: pg_sys::Relation, lock: pg_sys::LOCKMODE);
-        pub fn index_open(oid: pg_sys::Oid, lock: pg_sys::LOCKMODE) -> pg_sys::Relation;
-        pub fn index_close(index: pg_sys::Relation, lock: pg_sys::LOCKMODE);
-        pub fn ScanKeyEntryInitialize(
-            entry: pg_sys::ScanKey,
-            flags: c_int,
-            column: pg_sys::AttrNumber,
-            strategy: pg_sys::StrategyNumber,
-            subtype: pg_sys::Oid,
-            collation: pg_sys::Oid,
-            function: pg_sys::Oid,
-            argument: pg_sys::Datum,
-        );
-        pub fn table_slot_create(
-            table: pg_sys::Relation,
-            reglist: *mut *mut pg_sys::List,
-        ) -> *mut pg_sys::TupleTableSlot;
-        #[cfg(not(feature = "pg18"))]
-        pub fn index_beginscan(
-            table: pg_sys::Relation,
-            index: pg_sys::Relation,
-            snapshot: pg_sys::Snapshot,
-            keys: c_int,
-            orderings: c_int,
-        ) -> pg_sys::IndexScanDesc;
-        #[cfg(feature = "pg18")]
-        pub fn index_beginscan(
-            table: pg_sys::Relation,
-            index: pg_sys::Relation,
-            snapshot: pg_sys::Snapshot,
-            instrument: *mut pg_sys::IndexScanInstrumentation,
-            keys: c_int,
-            orderings: c_int,
-        ) -> pg_sys::IndexScanDesc;
-        pub fn index_rescan(
-            scan: pg_sys::IndexScanDesc,
-            keys: pg_sys::ScanKey,
-            count: c_int,
-            orderings: pg_sys::ScanKey,
-            ordering_count: c_int,
-        );
-        pub fn index_endscan(scan: pg_sys::IndexScanDesc);
-        pub fn ExecDropSingleTupleTableSlot(slot: *mut pg_sys::TupleTableSlot);
-    }
-}
+use super::version::begin_index_scan;
 
 /// An open table and one of its indexes. Both are locked ACCESS SHARE while this exists.
 pub struct IndexedTable {
@@ -179,11 +127,7 @@ impl<'t> IndexScan<'t> {
                     );
                 }
                 let slot = unguarded::table_slot_create(on.table, std::ptr::null_mut());
-                #[cfg(not(feature = "pg18"))]
-                let scan = unguarded::index_beginscan(on.table, on.index, snapshot.as_ptr(), count, 0);
-                #[cfg(feature = "pg18")]
-                let scan =
-                    unguarded::index_beginscan(on.table, on.index, snapshot.as_ptr(), std::ptr::null_mut(), count, 0);
+                let scan = begin_index_scan(on.table, on.index, snapshot.as_ptr(), count);
                 unguarded::index_rescan(scan, scan_keys.as_mut_ptr(), count, std::ptr::null_mut(), 0);
                 (scan, slot)
             })

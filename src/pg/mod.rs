@@ -24,6 +24,8 @@ pub mod sticky_flag;
 pub mod subtransaction;
 pub mod trigger_queue;
 pub mod tuple;
+mod unguarded;
 pub mod user;
 pub mod varlena;
+mod version;
 pub mod xact;

@@ -222,6 +222,17 @@ impl Query {
     }
 }
 
+/// Runs a statement as the current user. It is planned each time.
+pub fn execute_text(statement: &str) {
+    let _connection = Connection::open();
+    let _errors = ErrorWatch::begin();
+    let _search_path = LocalGuc::safe_search_path();
+    let sql = CString::new(statement).expect("a statement has no NUL in it");
+    // SAFETY: SPI is connected, and copies the text.
+    let code = unsafe { pg_sys::SPI_execute(sql.as_ptr(), false, 0) };
+    assert!(code >= 0, "{statement}: {}", result_code(code));
+}
+
 impl ResultRow {
     /// Returns the value of a column, or `None` if it is NULL.
     pub fn get<T: ColumnType>(&self, column: impl ColumnRef) -> Option<T> {

@@ -11,35 +11,15 @@ use smallvec::SmallVec;
 
 use super::datum::TypedDatum;
 use super::raise::{RECREATE_HINT, raise};
+use super::unguarded;
 use super::varlena::palloc_copy;
+use super::version::attributes;
 
 /// A row whose type only the call knows: the OUT parameters of a function, in their order.
 pub struct Record<const COLUMNS: usize>(pub [TypedDatum<'static>; COLUMNS]);
 
 /// A row of a named type.
 pub struct Composite(pg_sys::Datum);
-
-/// PostgreSQL's functions without pgrx's guards. A guard prepares for an error at each call, which costs more than these
-/// short functions do.
-mod unguarded {
-    use super::pg_sys;
-
-    unsafe extern "C-unwind" {
-        pub fn lookup_type_cache(row_type: pg_sys::Oid, flags: std::ffi::c_int) -> *mut pg_sys::TypeCacheEntry;
-        pub fn heap_form_tuple(
-            tupdesc: pg_sys::TupleDesc,
-            values: *mut pg_sys::Datum,
-            nulls: *mut bool,
-        ) -> pg_sys::HeapTuple;
-        pub fn heap_deform_tuple(
-            tuple: pg_sys::HeapTuple,
-            tupdesc: pg_sys::TupleDesc,
-            values: *mut pg_sys::Datum,
-            nulls: *mut bool,
-        );
-        pub fn HeapTupleHeaderGetDatum(header: pg_sys::HeapTupleHeader) -> pg_sys::Datum;
-    }
-}
 
 /// A row of a named type that is formed once and returned often. It must not be used after the type has changed.
 #[derive(Clone)]
@@ -191,20 +171,6 @@ unsafe fn attribute_positions<const COLUMNS: usize>(
         found += 1;
     }
     (found == COLUMNS && attributes.len() <= MAX_COLUMNS).then(|| positions)
-}
-
-/// # Safety
-/// `tupdesc` is valid as long as the slice is used.
-unsafe fn attributes<'a>(tupdesc: pg_sys::TupleDesc) -> &'a [pg_sys::FormData_pg_attribute] {
-    // SAFETY: this is where PostgreSQL has them (access/tupdesc.h): from version 18 on, after the compact attributes.
-    unsafe {
-        let count = (*tupdesc).natts as usize;
-        #[cfg(not(feature = "pg18"))]
-        let first = (*tupdesc).attrs.as_ptr();
-        #[cfg(feature = "pg18")]
-        let first = (*tupdesc).compact_attrs.as_ptr().add(count).cast();
-        std::slice::from_raw_parts(first, count)
-    }
 }
 
 // SAFETY: the boxed datum is a composite of the type that the call expects, or there is an error.

@@ -41,9 +41,13 @@ fn id_in(row: &PgHeapTuple<'_, impl WhoAllocated>, column: &str) -> Result<i64, 
 
 /// Returns a column that a constraint keeps to names.
 fn name_in(row: &PgHeapTuple<'_, impl WhoAllocated>, column: &str) -> Result<String, Error> {
+    unchecked_name_in(row, column)?.ok_or(EnvironmentError::ForeignTable.into())
+}
+
+/// Returns a column before a constraint has checked it, or `None` if it is NULL or not a name.
+fn unchecked_name_in(row: &PgHeapTuple<'_, impl WhoAllocated>, column: &str) -> Result<Option<String>, Error> {
     let text: Option<VarlenaArg<'_>> = row.get_by_name(column).map_err(|_| EnvironmentError::ForeignTable)?;
-    let name = text.and_then(|VarlenaArg(text)| name::from_bytes(text)).map(str::to_string);
-    name.ok_or(EnvironmentError::ForeignTable.into())
+    Ok(text.and_then(|VarlenaArg(text)| name::from_bytes(text)).map(str::to_string))
 }
 
 /// Returns the row before the change.

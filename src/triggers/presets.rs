@@ -1,19 +1,16 @@
-//! Presets, which only the extension's own scripts may change.
+//! Presets, which only the extension's own scripts may change, and which each server has of its own.
 
 use pgrx::{PgTrigger, pg_trigger};
-use token_auth_core::name;
 
-use super::{TriggerResult, check_table, column_argument, table_name};
-use crate::error::{EnvironmentError, StateError, guarded};
+use super::{TriggerResult, check_table, column_argument, table_name, unchecked_name_in};
+use crate::error::{StateError, guarded};
 use crate::pg::extension;
 use crate::pg::spi::Query;
-use crate::pg::varlena::VarlenaArg;
 
 /// BEFORE INSERT, UPDATE, DELETE or TRUNCATE of a table that contains presets. The argument is the column with the profile's
 /// name.
 #[pg_trigger(sql = false)]
 fn protect_presets<'a>(trigger: &'a PgTrigger<'a>) -> TriggerResult<'a> {
-    static IS_PRESET: Query = Query::new("SELECT true FROM token_auth.profile WHERE name = $1 AND builtin");
     guarded(|| {
         check_table(trigger)?;
         if extension::is_running_own_script() {
@@ -25,11 +22,8 @@ fn protect_presets<'a>(trigger: &'a PgTrigger<'a>) -> TriggerResult<'a> {
             return Err(StateError::PresetsTruncated(table_name(trigger)?).into());
         }
         for row in rows {
-            let text: Option<VarlenaArg<'_>> = row.get_by_name(&column).map_err(|_| EnvironmentError::ForeignTable)?;
-            // A constraint refuses a row whose name is NULL or not a name.
-            let Some(name) = text.and_then(|VarlenaArg(text)| name::from_bytes(text)) else { continue };
-            let name = name.to_string();
-            if IS_PRESET.row_latest_snapshot(&[name.as_str().into()], |_| ()).is_some() {
+            let Some(name) = unchecked_name_in(&row, &column)? else { continue };
+            if is_preset(&name) {
                 return Err(StateError::Preset(name).into());
             }
             if row.get_by_name::<bool>("builtin").ok().flatten() == Some(true) {
@@ -39,4 +33,22 @@ fn protect_presets<'a>(trigger: &'a PgTrigger<'a>) -> TriggerResult<'a> {
         Ok(())
     });
     Ok(trigger.new().or_else(|| trigger.old()))
+}
+
+/// BEFORE INSERT of a table that contains presets, in the workers of a subscription. The argument is the column with the profile's
+/// name.
+#[pg_trigger(sql = false)]
+fn skip_replicated_presets<'a>(trigger: &'a PgTrigger<'a>) -> TriggerResult<'a> {
+    let is_own = guarded(|| {
+        check_table(trigger)?;
+        let column = column_argument(trigger)?;
+        let Some(row) = trigger.new() else { return Ok(false) };
+        Ok(unchecked_name_in(&row, &column)?.is_some_and(|name| is_preset(&name)))
+    });
+    Ok(if is_own { None } else { trigger.new() })
+}
+
+fn is_preset(name: &str) -> bool {
+    static IS_PRESET: Query = Query::new("SELECT true FROM token_auth.profile WHERE name = $1 AND builtin");
+    IS_PRESET.row_latest_snapshot(&[name.into()], |_| ()).is_some()
 }

@@ -27,12 +27,13 @@ pub use clock::{wait_for, wait_until};
 pub use cluster::{Builder, Cluster, Format, Pooler, Stop, log::Log, shared};
 pub use fixtures::{NewDomain, NewToken, TokenAuth, Verification, digest_hex};
 pub use leaks::{Watch, random_part};
+pub use programs::{Programs, run, text};
 pub use scene::{
     Stage,
     product::{self, Product},
     talkative,
 };
-pub use sql::{Refusal, Sql, flood, refusal};
+pub use sql::{Refusal, Sql, flood, plan_in_current_words, refusal};
 pub use worker::{
     LAUNCHER, WORKER, database_to_sweep, delay_deletions, launcher, swept_every, worker_is_in, workers_started,
 };

@@ -10,6 +10,7 @@ use std::{
 /// The programs of one PostgreSQL installation.
 pub struct Programs {
     pg_config: PathBuf,
+    major: u32,
     bindir: PathBuf,
     /// PostgreSQL refuses to run as root; root runs the server as this user.
     server_user: Option<&'static str>,
@@ -19,12 +20,32 @@ impl Programs {
     /// Returns the programs of `$PG_CONFIG`, or otherwise of the newest installed version.
     pub fn installed() -> &'static Programs {
         static INSTALLED: OnceLock<Programs> = OnceLock::new();
-        INSTALLED.get_or_init(|| {
-            let pg_config = find_pg_config();
-            let bindir = ask(&pg_config, "--bindir");
-            let is_root = text(&run(Command::new("id").arg("-u"))).trim() == "0";
-            Programs { pg_config, bindir, server_user: is_root.then(|| "postgres") }
-        })
+        INSTALLED.get_or_init(|| Programs::at(find_pg_config()))
+    }
+
+    /// Returns the programs of the installation that has this `pg_config`.
+    pub fn of(pg_config: PathBuf) -> &'static Programs {
+        Box::leak(Box::new(Programs::at(pg_config)))
+    }
+
+    fn at(pg_config: PathBuf) -> Programs {
+        let bindir = ask(&pg_config, "--bindir");
+        let version = text(&run(Command::new(&pg_config).arg("--version")));
+        let digits: String =
+            version.chars().skip_while(|c| !c.is_ascii_digit()).take_while(char::is_ascii_digit).collect();
+        let major = digits.parse().unwrap_or_else(|_| panic!("no version: {version}"));
+        let is_root = text(&run(Command::new("id").arg("-u"))).trim() == "0";
+        Programs { pg_config, major, bindir, server_user: is_root.then(|| "postgres") }
+    }
+
+    /// Returns the major version of the server.
+    pub fn major(&self) -> u32 {
+        self.major
+    }
+
+    /// Returns the directory of the programs.
+    pub fn bindir(&self) -> &Path {
+        &self.bindir
     }
 
     /// Returns a client program (`psql`, `pg_dump`), which runs as the user of the tests.

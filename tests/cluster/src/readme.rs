@@ -50,6 +50,12 @@ pub fn examples(text: &str) -> Vec<Example> {
     examples
 }
 
+/// Returns the statement of docs/verification.md that sets the sequences of a subscriber that takes over.
+pub fn sequences() -> String {
+    let all = examples(VERIFICATION).into_iter().find(|example| example.sql.contains("pg_get_serial_sequence"));
+    all.expect("docs/verification.md has the statement").sql
+}
+
 /// Returns the SQL of docs/privileges.md that creates the roles `token_verifier`, `token_manager` and `token_revealer`.
 pub fn grants() -> String {
     let roles = examples(PRIVILEGES).into_iter().find(|example| example.sql.contains("CREATE ROLE token_verifier"));

@@ -52,6 +52,11 @@ impl<C: GenericClient> Sql for C {
     }
 }
 
+/// Returns a plan with at most one InitPlan in the words of PostgreSQL 17 and 18.
+pub fn plan_in_current_words(plan: &str) -> String {
+    plan.replace("InitPlan 1 (returns $0)", "InitPlan 1").replace("$0", "(InitPlan 1).col1")
+}
+
 /// The error of a refused statement.
 #[derive(Clone, Debug)]
 pub struct Refusal {

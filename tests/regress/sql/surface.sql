@@ -20,7 +20,7 @@ SELECT c.relname || '.' || a.attname || ' ' || format_type(a.atttypid, a.atttypm
  ORDER BY c.relname, a.attnum;
 
 SELECT conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid)
-  FROM pg_constraint WHERE connamespace = 'token_auth'::regnamespace AND contype <> 't'
+  FROM pg_constraint WHERE connamespace = 'token_auth'::regnamespace AND contype NOT IN ('t', 'n')
  ORDER BY conrelid::regclass::text, conname;
 
 SELECT indexrelid::regclass || ' ' || pg_get_indexdef(indexrelid)
@@ -31,11 +31,14 @@ SELECT pg_get_triggerdef(oid) FROM pg_trigger
  WHERE tgrelid IN (SELECT oid FROM pg_class WHERE relnamespace = 'token_auth'::regnamespace) AND NOT tgisinternal
   ORDER BY 1;
 
--- All other members, by kind.
+-- All other members, by kind. From version 17 on the types of arrays and of the rows of tables are members.
 SELECT pg_describe_object(classid, objid, 0) FROM pg_depend
  WHERE refclassid = 'pg_extension'::regclass AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'token_auth')
     AND deptype = 'e'
-   AND classid NOT IN ('pg_proc'::regclass) ORDER BY 1;
+   AND classid <> 'pg_proc'::regclass
+   AND NOT EXISTS (SELECT FROM pg_type t LEFT JOIN pg_class c ON c.oid = t.typrelid
+                    WHERE classid = 'pg_type'::regclass AND t.oid = objid AND (t.typelem <> 0 OR c.relkind <> 'c'))
+ ORDER BY 1;
 
 -- What pg_dump dumps.
 SELECT c.oid::regclass || ' ' || e.condition
@@ -62,7 +65,8 @@ SELECT 'column without a comment: ' || c.relname || '.' || a.attname FROM pg_cla
     AND NOT a.attisdropped
    AND col_description(c.oid, a.attnum) IS NULL;
 SELECT 'constraint without a comment: ' || conname FROM pg_constraint
- WHERE connamespace = 'token_auth'::regnamespace AND contype <> 't' AND obj_description(oid, 'pg_constraint') IS NULL;
+ WHERE connamespace = 'token_auth'::regnamespace AND contype NOT IN ('t', 'n')
+   AND obj_description(oid, 'pg_constraint') IS NULL;
 SELECT 'trigger without a comment: ' || tgname || ' on ' || tgrelid::regclass FROM pg_trigger JOIN pg_class c
     ON c.oid = tgrelid
  WHERE c.relnamespace = 'token_auth'::regnamespace AND NOT tgisinternal

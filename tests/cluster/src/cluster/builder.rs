@@ -23,7 +23,8 @@ pub struct Builder {
     environment: Vec<(String, String)>,
     sealing_keys: Option<String>,
     memory_limit: Option<u64>,
-    data_checksums: bool,
+    data_checksums: Option<bool>,
+    programs: Option<&'static Programs>,
 }
 
 impl Builder {
@@ -54,7 +55,19 @@ impl Builder {
 
     /// Pages have checksums, as from PostgreSQL 18 on by default.
     pub fn data_checksums(mut self) -> Builder {
-        self.data_checksums = true;
+        self.data_checksums = Some(true);
+        self
+    }
+
+    /// Pages have no checksums, as up to PostgreSQL 17 by default.
+    pub fn without_data_checksums(mut self) -> Builder {
+        self.data_checksums = Some(false);
+        self
+    }
+
+    /// Another installation than that of `$PG_CONFIG`.
+    pub fn programs(mut self, programs: &'static Programs) -> Builder {
+        self.programs = Some(programs);
         self
     }
 
@@ -66,8 +79,21 @@ impl Builder {
 
     /// Makes the cluster (UTF-8, C locale, everybody trusted) and starts it.
     pub fn start(self) -> Cluster {
-        let checksums = self.data_checksums.then(|| "--data-checksums");
-        self.make_and_start(|programs, data| {
+        let cluster = self.create();
+        cluster.start();
+        cluster
+    }
+
+    /// Makes the cluster, and leaves it stopped.
+    pub fn create(self) -> Cluster {
+        let checksums = self.data_checksums;
+        self.make(|programs, data| {
+            // Before version 18 there is no word for having none.
+            let checksums = match checksums {
+                Some(true) => Some("--data-checksums"),
+                Some(false) if programs.major() >= 18 => Some("--no-data-checksums"),
+                _ => None,
+            };
             run(programs
                 .server("initdb")
                 .args(["--encoding=UTF8", "--no-locale", "--auth=trust", "--username=postgres", "--no-sync"])
@@ -79,18 +105,20 @@ impl Builder {
 
     /// Makes a hot standby of a running cluster and starts it. It has the primary's settings, and on top the ones here.
     pub fn start_standby_of(self, primary: &Cluster) -> Cluster {
-        self.make_and_start(|programs, data| {
+        let standby = self.make(|programs, data| {
             run(programs
                 .server("pg_basebackup")
                 .args(["--write-recovery-conf", "--checkpoint=fast", "--no-sync", "--username=postgres", "--host"])
                 .arg(primary.socket_directory())
                 .arg("--pgdata")
                 .arg(data));
-        })
+        });
+        standby.start();
+        standby
     }
 
-    fn make_and_start(self, make_data: impl FnOnce(&Programs, &Path)) -> Cluster {
-        let programs = Programs::installed();
+    fn make(self, make_data: impl FnOnce(&Programs, &Path)) -> Cluster {
+        let programs = self.programs.unwrap_or_else(Programs::installed);
         // Under /tmp itself, because the path of a socket may have no more than about a hundred bytes.
         let home = TempDir::with_prefix_in("token_auth.", "/tmp").expect("a directory under /tmp");
         programs.give_to_server(home.path());
@@ -100,7 +128,6 @@ impl Builder {
         if let Some(keys) = self.sealing_keys {
             cluster.write_sealing_keys(&keys, 0o600);
         }
-        cluster.start();
         cluster
     }
 }

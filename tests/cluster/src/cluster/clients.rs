@@ -97,7 +97,13 @@ impl Cluster {
 
     /// Writes a dump of a database to `file`.
     pub fn dump(&self, database: &str, format: Format, file: &Path) {
-        let mut command = self.client_program("pg_dump", database);
+        self.dump_of(self, database, format, file);
+    }
+
+    /// Writes a dump of a database of another cluster to `file`, by the program of this one.
+    pub fn dump_of(&self, other: &Cluster, database: &str, format: Format, file: &Path) {
+        let mut command = self.programs.client("pg_dump");
+        command.arg("--host").arg(other.socket_directory()).args(["--username=postgres", "--dbname", database]);
         match format {
             Format::Custom | Format::Jobs => command.arg("--format=custom"),
             Format::Plain => command.arg("--format=plain"),
@@ -126,6 +132,25 @@ impl Cluster {
                 self.psql(database, file);
             }
         }
+    }
+
+    /// Writes a dump as another role, in the format "custom". Returns what pg_dump says if it fails.
+    pub fn try_dump_as(&self, role: &str, database: &str, file: &Path) -> Result<(), String> {
+        let mut command = self.programs.client("pg_dump");
+        command
+            .arg("--host")
+            .arg(self.socket_directory())
+            .args(["--username", role, "--format=custom", "--file"])
+            .arg(file);
+        let output = command.arg(database).output().expect("pg_dump starts");
+        if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
+    }
+
+    /// Restores a dump as another role, and continues after errors. Returns what pg_restore says about them.
+    pub fn restore_as(&self, role: &str, database: &str, file: &Path) -> String {
+        let mut command = self.programs.client("pg_restore");
+        command.arg("--host").arg(self.socket_directory()).args(["--username", role, "--dbname", database]).arg(file);
+        String::from_utf8_lossy(&command.output().expect("pg_restore starts").stderr).into_owned()
     }
 
     /// Restores a dump in one transaction, with --clean.

@@ -12,7 +12,7 @@ pub use pooler::Pooler;
 pub use shared::shared;
 
 use crate::{
-    programs::{Programs, run, without_libpq_variables},
+    programs::{Programs, run, text, without_libpq_variables},
     sql::Sql,
 };
 use log::Log;
@@ -95,6 +95,21 @@ impl Cluster {
     /// Ends a standby's recovery and waits until it is a primary.
     pub fn promote(&self) {
         run(&mut self.pg_ctl("promote"));
+    }
+
+    /// Upgrades a stopped cluster into this new one, which is stopped, too. A cluster without checksums needs one without.
+    pub fn upgrade_from(&self, old: &Cluster, options: &[&str]) {
+        let mut command = self.programs.server("pg_upgrade");
+        command.current_dir(self.home.path()).args(["--username=postgres", "--socketdir"]).arg(self.socket_directory());
+        command.arg("--old-bindir").arg(old.programs.bindir()).arg("--old-datadir").arg(old.data_directory());
+        command.arg("--new-bindir").arg(self.programs.bindir()).arg("--new-datadir").arg(self.data_directory());
+        let output = command.args(options).output().expect("pg_upgrade starts");
+        if !output.status.success() {
+            let logs = run(Command::new("sh")
+                .args(["-c", "grep -rhi -B3 -A5 'error' \"$0\" | tail -n 40"])
+                .arg(self.data_directory().join("pg_upgrade_output.d")));
+            panic!("pg_upgrade:\n{}\n{}", text(&output), text(&logs));
+        }
     }
 
     /// Changes a setting in the configuration and has the server read it again.

@@ -36,6 +36,18 @@ const PREPARATIONS: [&str; 4] = [
     "DECLARE late CURSOR WITH HOLD FOR SELECT mallory.late()",
 ];
 
+/// Who creates the extension.
+#[derive(Clone, Copy, Debug)]
+pub enum Installer {
+    Superuser,
+    /// The attacker owns the database and the extension, and is no superuser.
+    Mallory,
+}
+
+impl Installer {
+    pub const ALL: [Installer; 2] = [Installer::Superuser, Installer::Mallory];
+}
+
 pub struct AttackScene {
     pub cluster: Cluster,
     /// A session of a superuser.
@@ -45,11 +57,23 @@ pub struct AttackScene {
 impl AttackScene {
     /// Starts the cluster. `caller` has EXECUTE on every function. `mallory` may declare foreign keys to the tables. Both can log in.
     pub fn start(builder: Builder) -> AttackScene {
+        AttackScene::start_installed_by(builder, Installer::Superuser)
+    }
+
+    /// As [`AttackScene::start`], with the extension created by `installer`.
+    pub fn start_installed_by(builder: Builder, installer: Installer) -> AttackScene {
         let cluster = builder.sealing_keys(&"5".repeat(64)).start();
-        let mut db = cluster.create_database_with_token_auth("app");
+        let mut admin = cluster.connect("postgres", "postgres");
+        admin.run("CREATE ROLE mallory LOGIN", &[]);
+        let owner = match installer {
+            Installer::Superuser => "postgres",
+            Installer::Mallory => "mallory",
+        };
+        admin.run(&format!("CREATE DATABASE app OWNER {owner}"), &[]);
+        cluster.connect("app", owner).run("CREATE EXTENSION token_auth", &[]);
+        let mut db = cluster.connect("app", "postgres");
         db.batch_execute(
             "CREATE ROLE caller LOGIN;
-             CREATE ROLE mallory LOGIN;
              CREATE SCHEMA mallory AUTHORIZATION mallory;
              GRANT USAGE ON SCHEMA mallory TO PUBLIC;
              GRANT REFERENCES ON ALL TABLES IN SCHEMA token_auth TO mallory;

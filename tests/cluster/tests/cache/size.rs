@@ -172,15 +172,20 @@ fn unknown_secrets_and_tokens_used_once_evict_no_frequent_token() {
         read_again(&mut verifier, &hot);
     }
     assert_eq!(read_again(&mut verifier, &hot), 0, "they fit");
-    let mut again = 0;
+    let (mut again, mut forgotten) = (0, 0);
     for (once, junk) in once.chunks(300).zip(junk.chunks(100)) {
         read_again(&mut verifier, once);
         for secret in junk {
             assert_eq!(verifier.verify(secret, None, None).code, "not_found");
         }
-        again += read_again(&mut verifier, &hot);
+        // Messages of other tests in this cluster, more than PostgreSQL's queue holds, make a session forget everything.
+        match read_again(&mut verifier, &hot) {
+            read if read == hot.len() => forgotten += 1,
+            read => again += read,
+        }
     }
     assert!(again * 50 <= 20 * hot.len(), "{again} of {} were read again", 20 * hot.len());
+    assert!(forgotten <= 3, "everything was forgotten {forgotten} times");
 }
 
 #[test]
@@ -247,6 +252,10 @@ fn verification_writes_nothing() {
     // Rows that were never read have no hint bits, and pages with deleted rows can be pruned.
     scene.superuser.run("UPDATE token_auth.token SET metadata = '{}'", &[]);
     scene.superuser.run("CHECKPOINT", &[]);
+    // With checksums, as by default from PostgreSQL 18 on, the hint bits of the first reader are logged: see below.
+    if scene.superuser.get::<String>("SHOW data_checksums", &[]) == "on" {
+        scene.superuser.run("SELECT token_auth.verify_token($1, 'email:send', 'mail.example')", &[&secret]);
+    }
     for cache_size in [0, 1024] {
         let mut verifier = scene.verifier(cache_size);
         let mut reading = verifier.build_transaction().read_only(true).start().expect("it begins");

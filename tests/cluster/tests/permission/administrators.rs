@@ -140,6 +140,7 @@ const NOT_MANAGING: &[&str] = &[
     "is_not_negative",
     "refuse_change",
     "protect_presets",
+    "skip_replicated_presets",
     "keep_last_token",
     "keep_last_tokens_on_truncate",
     "erase_sealed_of_profile",

@@ -1,7 +1,7 @@
 //! Code of other roles never runs with the privileges of the extension, whatever is on a referring table, in a caller's
 //! `search_path`, or granted to a role.
 
-use cluster::scene::{AttackScene, TARGETS, Victim};
+use cluster::scene::{AttackScene, Installer, TARGETS, Victim};
 use cluster::{Client, Cluster, Sql, TokenAuth, swept_every};
 
 /// The functions that delete an object or change a referenced key, each for a victim of its own.
@@ -66,8 +66,8 @@ const ACTIONS: [&str; 3] = [
 ];
 
 /// Creates a scene with a referring table for each key and each foreign-key action, and two rows for each victim.
-fn scene_with_tables(builder: cluster::Builder) -> (AttackScene, Vec<(String, usize)>) {
-    let mut scene = AttackScene::start(builder);
+fn scene_with_tables(builder: cluster::Builder, installer: Installer) -> (AttackScene, Vec<(String, usize)>) {
+    let mut scene = AttackScene::start_installed_by(builder, installer);
     scene.db.own_profile("brief", r#"{"expired_retention": "0", "keeps_last_token": false, "can_reveal": true}"#);
     let mut tables = Vec::new();
     for (place, (target, columns, keys)) in TARGETS.iter().enumerate() {
@@ -88,7 +88,16 @@ fn fill(scene: &mut AttackScene, tables: &[(String, usize)]) {
 
 #[test]
 fn triggers_of_referring_tables_run_as_their_owner_or_the_caller() {
-    let (mut scene, tables) = scene_with_tables(Cluster::builder().preload("token_auth"));
+    referring_tables_are_harmless(Installer::Superuser);
+}
+
+#[test]
+fn a_database_owner_who_created_the_extension_gains_nothing_by_referring_tables() {
+    referring_tables_are_harmless(Installer::Mallory);
+}
+
+fn referring_tables_are_harmless(installer: Installer) {
+    let (mut scene, tables) = scene_with_tables(Cluster::builder().preload("token_auth"), installer);
     for (name, call) in CALLS {
         let victim = scene.victim(name);
         fill(&mut scene, &tables);
@@ -148,7 +157,16 @@ fn triggers_cannot_reset_the_role_to_the_session_user() {
 
 #[test]
 fn triggers_of_referring_tables_have_no_privilege_in_the_worker() {
-    let (mut scene, tables) = scene_with_tables(swept_every("1s"));
+    the_worker_gives_referring_tables_nothing(Installer::Superuser);
+}
+
+#[test]
+fn a_database_owner_who_created_the_extension_gains_nothing_in_the_worker() {
+    the_worker_gives_referring_tables_nothing(Installer::Mallory);
+}
+
+fn the_worker_gives_referring_tables_nothing(installer: Installer) {
+    let (mut scene, tables) = scene_with_tables(swept_every("1s"), installer);
     // A trigger that is deferred during a deletion delays the referenced tokens: see worker/held.rs.
     scene.without("SET CONSTRAINTS");
     let victim = scene.victim("acme");

@@ -1,6 +1,6 @@
 //! The SQL in README.md and in docs/ runs, block after block in one psql session, and prints what the page shows.
 
-use cluster::{Cluster, Sql, readme};
+use cluster::{Cluster, Sql, plan_in_current_words, readme};
 
 #[test]
 fn the_sql_in_readme_runs_and_prints_what_the_page_shows() {
@@ -150,6 +150,7 @@ const BETWEEN: &str = "=== next block ===";
 
 /// Removes what differs from run to run: secrets, and column widths.
 fn comparable(output: &str) -> Vec<String> {
+    let output = plan_in_current_words(output);
     let lines = output.lines().map(|line| {
         let words = line.split_whitespace().map(|word| if is_secret(word) { "SECRET" } else { word });
         let line = words.collect::<Vec<_>>().join(" ");

@@ -7,3 +7,4 @@ mod list;
 mod races;
 mod reinstall;
 mod reinstall_stress;
+mod replication;

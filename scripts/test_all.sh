@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Runs every suite for the PostgreSQL of this machine, and for each other version the suites that touch what differs between
+# versions. Ends with a line for each version, and the sum "N passed, N failed".
+set -uo pipefail
+. "$(dirname "$0")/lib.sh"
+passed=0 failed=0 skipped=0 lines=()
+
+main() {
+    local own major
+    mkdir -p "$logs"
+    "$root/scripts/setup.sh" || fail "the build needs what could not be installed."
+    use_postgres
+    own=$pg_major
+    run "$own" "$root/scripts/test.sh"
+    for major in $(printf '%s\n' "${supported_majors[@]}" | sort -n); do
+        if [[ $major != "$own" ]]; then
+            run "$major" env -u PG_CONFIG PG="$major" SUITE="regress isolation cluster" "$root/scripts/test.sh"
+        fi
+    done
+    printf '\n'
+    printf '%s\n' "${lines[@]}"
+    ((skipped == 0)) || echo "Of ${#supported_majors[@]} versions $skipped were skipped, and count nowhere."
+    echo "$passed passed, $failed failed"
+    ((failed == 0))
+}
+
+# run MAJOR COMMAND...: a run that prints no sum, because it could not begin or was interrupted, has failed.
+run() {
+    local major=$1 log=$logs/test-$1.log status=0 began=$SECONDS sum good=0 bad=0
+    shift
+    printf '\n'
+    say "PostgreSQL $major"
+    "$@" 2>&1 | tee "$log" || status=$?
+    sum=$(tail -n 1 "$log")
+    if ((status == skip_status)); then
+        skipped=$((skipped + 1))
+        lines+=("PostgreSQL $major: skipped. $sum")
+        return
+    fi
+    if [[ $sum =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed$ ]]; then
+        good=${BASH_REMATCH[1]} bad=${BASH_REMATCH[2]}
+    fi
+    if ((status != 0 && bad == 0)); then bad=1; fi
+    passed=$((passed + good))
+    failed=$((failed + bad))
+    lines+=("PostgreSQL $major: $good passed, $bad failed")
+    note "PostgreSQL $major took $(in_words $((SECONDS - began)))."
+}
+
+main
