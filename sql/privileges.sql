@@ -15,6 +15,12 @@ REVOKE ALL ON ALL FUNCTIONS IN SCHEMA token_auth FROM PUBLIC;
 REVOKE ALL ON ALL TABLES    IN SCHEMA token_auth FROM PUBLIC;
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA token_auth FROM PUBLIC;
 
+-- Nor do other roles have what default privileges would give them.
+CREATE FUNCTION token_auth.revoke_default_privileges() RETURNS void
+    LANGUAGE c AS 'MODULE_PATHNAME', 'revoke_default_privileges_wrapper';
+SELECT token_auth.revoke_default_privileges();
+DROP FUNCTION token_auth.revoke_default_privileges();
+
 -- Every role may ask about its own transaction: policies do. A default is executed by the caller of its function.
 GRANT USAGE ON SCHEMA token_auth TO PUBLIC, token_auth_owner;
 GRANT EXECUTE ON FUNCTION

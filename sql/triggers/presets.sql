@@ -24,11 +24,12 @@ CREATE FUNCTION token_auth.skip_replicated_presets() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'skip_replicated_presets_wrapper';
 
 COMMENT ON FUNCTION token_auth.skip_replicated_presets() IS
-'Trigger: skips a row of a preset that this database has, too. Its argument is the column with the profile''s name.';
+'Trigger: skips a change of a preset of this database, and refuses (55000) a preset that it does not have. Its argument is the column
+with the profile''s name.';
 
-CREATE TRIGGER skip_replicated_presets BEFORE INSERT ON token_auth.profile
+CREATE TRIGGER skip_replicated_presets BEFORE INSERT OR UPDATE OR DELETE ON token_auth.profile
     FOR EACH ROW EXECUTE FUNCTION token_auth.skip_replicated_presets('name');
-CREATE TRIGGER skip_replicated_presets BEFORE INSERT ON token_auth.profile_resource
+CREATE TRIGGER skip_replicated_presets BEFORE INSERT OR UPDATE OR DELETE ON token_auth.profile_resource
     FOR EACH ROW EXECUTE FUNCTION token_auth.skip_replicated_presets('profile');
 
 COMMENT ON TRIGGER skip_replicated_presets ON token_auth.profile IS
@@ -36,6 +37,11 @@ COMMENT ON TRIGGER skip_replicated_presets ON token_auth.profile IS
 COMMENT ON TRIGGER skip_replicated_presets ON token_auth.profile_resource IS
 'Lets a subscriber of all tables keep its own presets';
 
--- They fire in the workers of a subscription alone: ordinary sessions get the error of protect_presets.
-ALTER TABLE token_auth.profile          ENABLE REPLICA TRIGGER skip_replicated_presets;
-ALTER TABLE token_auth.profile_resource ENABLE REPLICA TRIGGER skip_replicated_presets;
+-- Where session_replication_role is replica, rows are skipped, and TRUNCATE remains an error. Ordinary sessions get the errors of
+-- protect_presets.
+ALTER TABLE token_auth.profile
+    ENABLE REPLICA TRIGGER skip_replicated_presets,
+    ENABLE ALWAYS TRIGGER protect_presets_truncate;
+ALTER TABLE token_auth.profile_resource
+    ENABLE REPLICA TRIGGER skip_replicated_presets,
+    ENABLE ALWAYS TRIGGER protect_presets_truncate;

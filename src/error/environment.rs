@@ -18,7 +18,9 @@ pub enum EnvironmentError {
     Encoding(String),
     /// 42P06: the schema of the extension exists already.
     SchemaExists,
-    /// 55000: a role of the extension has attributes or memberships that it must not have.
+    /// 42501: the creator of the extension is no superuser and does not own the database.
+    NotDatabaseOwner,
+    /// 55000: a role of the extension has attributes, memberships or objects that it must not have.
     RoleHasMore { role: &'static str, what: String },
     /// 39P01: a trigger function was called for a table of somebody else.
     ForeignTable,
@@ -61,12 +63,18 @@ impl EnvironmentError {
                 "The extension creates this schema itself. Drop it if nothing in it is needed (DROP SCHEMA token_auth), or rename it \
                  (ALTER SCHEMA token_auth RENAME TO ...).",
             ),
+            Self::NotDatabaseOwner => Report::new(
+                ERRCODE_INSUFFICIENT_PRIVILEGE,
+                "not_database_owner",
+                "must be the owner of the database, or superuser, to create extension \"token_auth\"",
+                "Create it as the owner of the database: whoever creates it can drop it, with all tokens.",
+            ),
             Self::RoleHasMore { role, what } => Report::new(
                 ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
                 "role_has_more",
                 format!("role {} exists, and has more than the extension gives it: {what}", quoted(role)),
-                "token_auth acts as this role, so it must have no attribute and no membership in either direction: \
-                 revoke them (REVOKE, ALTER ROLE), or drop the role.",
+                "token_auth acts as this role, so it must have no attribute, no membership in either direction and no object: \
+                 revoke them (REVOKE, ALTER ROLE), drop what it owns (DROP OWNED BY), or drop the role.",
             ),
             Self::ForeignTable => Report::new(
                 ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED,

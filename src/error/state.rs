@@ -27,6 +27,10 @@ pub enum StateError {
     PresetsTruncated(String),
     /// 55000
     PresetClaimed(String),
+    /// 55000: a replicated or restored profile has the name of a preset, and is none.
+    PresetOnlyHere(String),
+    /// 55000: a replicated or restored preset does not exist in this database.
+    PresetOnlyThere(String),
     /// 23514
     Immutable { table: String, column: String },
     /// 27000: a trigger of the application kept a row from being written.
@@ -50,7 +54,9 @@ impl StateError {
             | Self::Expired(_)
             | Self::Preset(_)
             | Self::PresetsTruncated(_)
-            | Self::PresetClaimed(_) => ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            | Self::PresetClaimed(_)
+            | Self::PresetOnlyHere(_)
+            | Self::PresetOnlyThere(_) => ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
         }
     }
 
@@ -61,7 +67,11 @@ impl StateError {
             Self::LastToken { .. } | Self::LastTokenTruncated { .. } => "last_token",
             Self::AlreadyReset(_) => "already_reset",
             Self::Expired(_) => "token_expired",
-            Self::Preset(_) | Self::PresetsTruncated(_) | Self::PresetClaimed(_) => "preset",
+            Self::Preset(_)
+            | Self::PresetsTruncated(_)
+            | Self::PresetClaimed(_)
+            | Self::PresetOnlyHere(_)
+            | Self::PresetOnlyThere(_) => "preset",
             Self::Immutable { .. } => "immutable_column",
             Self::NotWritten(_) => "not_written",
         }
@@ -92,6 +102,15 @@ impl StateError {
                 format!("token_auth.{table} cannot be truncated, since presets are in it or may be")
             }
             Self::PresetClaimed(name) => format!("profile {} cannot be made a preset", quoted(name)),
+            Self::PresetOnlyHere(name) => {
+                format!("profile {} is a preset in this database, and none where the row comes from", quoted(name))
+            }
+            Self::PresetOnlyThere(name) => {
+                format!(
+                    "profile {} is a preset where the row comes from, and this database has no such preset",
+                    quoted(name)
+                )
+            }
             Self::Immutable { table, column } => format!("column {column} of token_auth.{table} cannot be changed"),
             Self::NotWritten(table) => format!("a trigger on token_auth.{table} kept a row from being written"),
         }
@@ -113,6 +132,8 @@ impl StateError {
             }
             Self::PresetsTruncated(_) => "Delete the rows that are yours; profiles of your own have builtin = false.",
             Self::PresetClaimed(_) => "Presets come with the extension; leave builtin false for a profile of your own.",
+            Self::PresetOnlyHere(_) => "Give the profile another name there.",
+            Self::PresetOnlyThere(_) => "Update the extension here before there (ALTER EXTENSION token_auth UPDATE).",
             Self::Immutable { .. } => "Create a new row and delete the old one.",
             Self::NotWritten(_) => "Have your BEFORE triggers on this table return the row.",
         }

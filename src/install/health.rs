@@ -22,6 +22,7 @@ fn health()
             role("worker_role", WORKER),
             owner(),
             triggers(),
+            trigger_states(),
             foreign_keys(),
         ])
     });
@@ -84,12 +85,13 @@ fn role(name: &'static str, role: &'static str) -> Check {
         return Check::bad(name, format!("the role {role} does not exist"), hint);
     }
     match roles::surplus(role) {
-        None => Check::good(name, format!("{role} has no attribute and no membership")),
-        Some(what) => {
-            let hint =
-                "Revoke them (REVOKE, ALTER ROLE): a member of this role can use all tokens, or act for the worker.";
-            Check::bad(name, format!("{role} has {what}"), hint)
-        }
+        None => Check::good(name, format!("{role} has no attribute, no membership and no object of its own")),
+        Some(what) => Check::bad(
+            name,
+            format!("{role} has {what}"),
+            "Revoke attributes and memberships (REVOKE, ALTER ROLE), and drop objects: a member of this role, or its function, can use \
+             all tokens, or act for the worker.",
+        ),
     }
 }
 
@@ -133,6 +135,34 @@ fn triggers() -> Check {
             found,
             "Such code runs as token_auth_owner, or as whoever changes a row; where a superuser does so by hand, as a superuser. \
              Drop the trigger, or give its function to a role that may do all this.",
+        ),
+    }
+}
+
+/// Checks that each trigger of the extension, and of its foreign keys, fires in the sessions for which it was made.
+fn trigger_states() -> Check {
+    static STATES: Query = Query::as_caller(
+        "SELECT pg_catalog.string_agg(
+                    pg_catalog.format('ALTER TABLE %s ENABLE %sTRIGGER %I', t.tgrelid::regclass,
+                                      CASE wanted WHEN 'A' THEN 'ALWAYS ' WHEN 'R' THEN 'REPLICA ' ELSE '' END, t.tgname),
+                    '; ' ORDER BY t.tgrelid::regclass::text, t.tgname)
+           FROM pg_catalog.pg_trigger t
+           JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
+           JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
+          CROSS JOIN LATERAL (SELECT CASE WHEN t.tgname IN ('_invalidate_cache', '_invalidate_cache_truncate',
+                                                            'protect_presets_truncate') THEN 'A'
+                                          WHEN t.tgname = 'skip_replicated_presets' THEN 'R'
+                                          ELSE 'O' END) state (wanted)
+          WHERE c.relnamespace = 'token_auth'::regnamespace
+            AND (t.tgisinternal OR p.pronamespace = 'token_auth'::regnamespace)
+            AND t.tgenabled <> wanted",
+    );
+    match find(&STATES) {
+        None => Check::good("trigger_states", "the triggers of the extension are enabled as it enables them"),
+        Some(repair) => Check::bad(
+            "trigger_states",
+            format!("not as the extension enables its triggers; this repairs it: {repair}"),
+            "Run these statements. pg_restore --disable-triggers and ALTER TABLE ... ENABLE TRIGGER ALL leave such a state.",
         ),
     }
 }

@@ -11,8 +11,8 @@ use crate::model::roles;
 use crate::pg::extension;
 use crate::worker;
 
-/// Creates the roles. Refuses a database with an encoding that is not supported or with a schema `token_auth`, and warns if no
-/// worker will run.
+/// Creates the roles. Refuses a creator who may not own the extension, a database with an encoding that is not supported, and one with
+/// a schema `token_auth`. Warns if no worker will run.
 #[pg_extern(sql = false)]
 fn check_database() {
     guarded(|| {
@@ -23,6 +23,7 @@ fn check_database() {
         if extension::has_schema(c"token_auth") {
             return Err(EnvironmentError::SchemaExists.into());
         }
+        roles::check_creator()?;
         roles::create()?;
         if worker::is_registered() {
             worker::record_installation();
@@ -40,6 +41,15 @@ fn check_database() {
                  call token_auth.sweep() from time to time"
             );
         }
+        Ok(())
+    });
+}
+
+/// Revokes what default privileges have given other roles.
+#[pg_extern(sql = false)]
+fn revoke_default_privileges() {
+    guarded(|| {
+        roles::revoke_default_privileges();
         Ok(())
     });
 }

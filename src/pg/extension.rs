@@ -29,6 +29,12 @@ pub fn is_running_own_script() -> bool {
     }
 }
 
+/// Returns true where rows are copied as they are: `session_replication_role` is `replica`.
+pub fn is_replica_session() -> bool {
+    // SAFETY: reads a variable of the process.
+    unsafe { pg_sys::SessionReplicationRole == pg_sys::SESSION_REPLICATION_ROLE_REPLICA as i32 }
+}
+
 /// Returns true if this database has the extension.
 pub fn is_installed() -> bool {
     // SAFETY: this is a catalog lookup inside a transaction.

@@ -35,17 +35,34 @@ fn protect_presets<'a>(trigger: &'a PgTrigger<'a>) -> TriggerResult<'a> {
     Ok(trigger.new().or_else(|| trigger.old()))
 }
 
-/// BEFORE INSERT of a table that contains presets, in the workers of a subscription. The argument is the column with the profile's
-/// name.
+/// BEFORE INSERT, UPDATE or DELETE of a table that contains presets, where `session_replication_role` is `replica`: in the workers of
+/// a subscription, and in a restore without foreign keys. The argument is the column with the profile's name.
+///
+/// Leaves the presets of this database as they are.
 #[pg_trigger(sql = false)]
 fn skip_replicated_presets<'a>(trigger: &'a PgTrigger<'a>) -> TriggerResult<'a> {
-    let is_own = guarded(|| {
+    let skips = guarded(|| {
         check_table(trigger)?;
+        // Elsewhere the other trigger protects presets. `ALTER TABLE ... ENABLE TRIGGER` makes this one fire there, too.
+        if extension::is_running_own_script() || !extension::is_replica_session() {
+            return Ok(false);
+        }
         let column = column_argument(trigger)?;
-        let Some(row) = trigger.new() else { return Ok(false) };
-        Ok(unchecked_name_in(&row, &column)?.is_some_and(|name| is_preset(&name)))
+        if let Some(old) = trigger.old()
+            && unchecked_name_in(&old, &column)?.is_some_and(|name| is_preset(&name))
+        {
+            return Ok(true);
+        }
+        let Some(new) = trigger.new() else { return Ok(false) };
+        let Some(name) = unchecked_name_in(&new, &column)? else { return Ok(false) };
+        // Only the row of the profile itself has the column, and is refused.
+        match (is_preset(&name), new.get_by_name::<bool>("builtin").ok().flatten()) {
+            (true, Some(false)) => Err(StateError::PresetOnlyHere(name).into()),
+            (false, Some(true)) => Err(StateError::PresetOnlyThere(name).into()),
+            (is_own, _) => Ok(is_own),
+        }
     });
-    Ok(if is_own { None } else { trigger.new() })
+    Ok(if skips { None } else { trigger.new().or_else(|| trigger.old()) })
 }
 
 fn is_preset(name: &str) -> bool {

@@ -147,6 +147,32 @@ fn who_may_only_connect_cannot_create_it() {
     assert_eq!(refusal.code, "42501");
 }
 
+/// He could drop it, with all tokens.
+#[test]
+fn a_role_that_may_create_schemas_and_does_not_own_the_database_cannot_create_it() {
+    let cluster = Cluster::builder().preload("token_auth").start();
+    let mut admin = cluster.connect("postgres", "postgres");
+    admin
+        .batch_execute(
+            "CREATE ROLE shop_owner LOGIN; CREATE ROLE developer LOGIN; CREATE ROLE partner LOGIN IN ROLE shop_owner;
+             CREATE ROLE heir LOGIN NOINHERIT IN ROLE shop_owner",
+        )
+        .expect("roles");
+    admin.run("CREATE DATABASE shop OWNER shop_owner", &[]);
+    admin.run("GRANT CREATE ON DATABASE shop TO developer, heir", &[]);
+    for role in ["developer", "heir"] {
+        let refusal = cluster.connect("shop", role).refused("CREATE EXTENSION token_auth", &[]);
+        assert_eq!(refusal.code, "42501", "{role}");
+        assert!(refusal.message.contains("must be the owner of the database"), "{refusal:?}");
+        assert!(refusal.hint.contains("can drop it"), "{refusal:?}");
+    }
+    // What is refused leaves nothing behind.
+    assert_eq!(admin.get::<i64>("SELECT count(*) FROM pg_roles WHERE rolname LIKE 'token\\_auth\\_%'", &[]), 0);
+    let mut partner = cluster.connect("shop", "partner");
+    partner.run("CREATE EXTENSION token_auth", &[]);
+    partner.account("acme");
+}
+
 #[test]
 fn a_schema_that_is_there_already_is_an_error_that_says_what_to_do() {
     let cluster = Cluster::builder().preload("token_auth").start();
