@@ -56,6 +56,12 @@ pub fn sequences() -> String {
     all.expect("docs/verification.md has the statement").sql
 }
 
+/// Returns the statement of docs/privileges.md that lets the roles name the actor. A superuser runs it.
+pub fn actor_grant() -> String {
+    let grant = examples(PRIVILEGES).into_iter().find(|example| example.sql.contains("GRANT SET ON PARAMETER"));
+    grant.expect("docs/privileges.md has the statement").sql
+}
+
 /// Returns the SQL of docs/privileges.md that creates the roles `token_verifier`, `token_manager` and `token_revealer`.
 pub fn grants() -> String {
     let roles = examples(PRIVILEGES).into_iter().find(|example| example.sql.contains("CREATE ROLE token_verifier"));

@@ -20,12 +20,29 @@ const SURROUNDINGS: &str = "
       FROM pg_proc, unnest('{public,token_verifier,token_manager,token_revealer}'::text[]) AS role
      WHERE pronamespace = 'token_auth'::regnamespace AND has_function_privilege(role, oid, 'EXECUTE')
     UNION ALL
+    SELECT 'privilege ' || oid::regclass || ' ' || grantee::regrole || ' ' || privilege_type || is_grantable::text
+      FROM pg_class, aclexplode(relacl) WHERE relnamespace = 'token_auth'::regnamespace AND grantee <> relowner
+    UNION ALL
+    SELECT 'privilege schema ' || grantee::regrole || ' ' || privilege_type FROM pg_namespace, aclexplode(nspacl)
+     WHERE nspname = 'token_auth'
+    UNION ALL
+    SELECT 'privilege parameter ' || parname || ' ' || grantee::regrole || ' ' || privilege_type
+      FROM pg_parameter_acl, aclexplode(paracl)
+    UNION ALL
     SELECT 'owner of ' || oid::regclass || ' ' || relowner::regrole
       FROM pg_class WHERE relnamespace = 'token_auth'::regnamespace
     UNION ALL
     SELECT 'index ' || indexrelid::regclass || ' ' || indisvalid::text
       FROM pg_index WHERE indrelid::regclass::text LIKE 'token_auth.%'
      ORDER BY 1";
+
+/// Objects of the application on our tables. pg_upgrade keeps them, and a dump does not have them (docs/operations.md).
+const OWN_OBJECTS: &str = "
+    CREATE INDEX own_index ON token_auth.token (created_by);
+    CREATE TABLE public.renamed (id bigint, old text);
+    CREATE FUNCTION public.remember() RETURNS trigger LANGUAGE plpgsql AS
+        'BEGIN INSERT INTO public.renamed VALUES (OLD.id, OLD.name); RETURN NULL; END';
+    CREATE TRIGGER own_trigger AFTER UPDATE OF name ON token_auth.token FOR EACH ROW EXECUTE FUNCTION public.remember()";
 
 #[test]
 fn pg_upgrade_keeps_every_state() {
@@ -41,6 +58,15 @@ fn pg_upgrade_keeps_every_state() {
             let source = Source::start(old);
             let mut db = source.connect();
             let (rows, answers, surroundings) = source.observed(&mut db);
+            for part in [
+                "trigger token_auth.token _invalidate_cache A",
+                "trigger token_auth.token own_trigger O",
+                "index token_auth.own_index true",
+                "privilege token_auth.tokens token_manager SELECT",
+                "privilege parameter token_auth.actor token_manager SET",
+            ] {
+                assert!(surroundings.iter().any(|line| line.starts_with(part)), "{part}: {surroundings:#?}");
+            }
             drop(db);
             source.cluster.stop(Stop::Fast);
 
@@ -148,6 +174,8 @@ impl Source {
             .start();
         let mut db = cluster.create_database_with_token_auth("source");
         db.batch_execute(&readme::grants()).expect("the GRANTs of docs/privileges.md");
+        db.batch_execute(&readme::actor_grant()).expect("the GRANT of docs/privileges.md");
+        db.batch_execute(OWN_OBJECTS).expect("objects on our tables");
         db.batch_execute(
             "ALTER DATABASE source SET token_auth.cache_size = '1MB';
              ALTER ROLE token_manager SET token_auth.actor = 'ops'",
