@@ -58,7 +58,7 @@ copyright() {
     echo 'License: PostgreSQL'
     sed '1,4d; s/^$/./; s/^/ /' LICENSE
     echo 'Comment:'
-    echo ' The library contains these crates from https://crates.io, each under its own licence:'
+    echo ' The library contains these crates, each under its own licence:'
     cargo tree --locked --prefix none --edges normal,no-proc-macro --no-default-features --features "$pg_feature" --format ' {p} {l}' |
         sed 's/ (\*)//; /^ token_auth/d; s/(\/[^)]*)//' | sort -u
 }

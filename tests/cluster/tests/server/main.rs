@@ -3,6 +3,7 @@
 mod crash;
 mod dump;
 mod harness;
+mod headers;
 mod list;
 mod races;
 mod reinstall;

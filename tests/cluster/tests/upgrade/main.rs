@@ -49,7 +49,12 @@ fn pg_upgrade_keeps_every_state() {
     let mut upgraded_from_15 = 0;
     for (old, new) in upgrades() {
         if no_later_server_accepts_tables_of(old) {
-            println!("{} to {}: not tried, see no_later_server_accepts_tables_of", old.major(), new.major());
+            // A line of its own: the test may have begun one.
+            println!(
+                "\nskipped: pg_upgrade from {} to {}, see no_later_server_accepts_tables_of",
+                old.major(),
+                new.major()
+            );
             continue;
         }
         upgraded_from_15 += u32::from(old.major() == 15);
