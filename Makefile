@@ -6,7 +6,7 @@ help:
 	@echo 'make demo-stop     stop that cluster and remove it'
 	@echo 'make test          run all tests; SUITE="core regress isolation cluster assertions clients packages upgrade deb" and TESTS="name ..." choose;'
 	@echo '                   PG=17 tests for that PostgreSQL, in the release of Debian that ships it'
-	@echo 'make test-all      run them for every version of PostgreSQL that is supported (an hour)'
+	@echo 'make test-all      run all tests, and for each other version those that depend on the server (an hour)'
 	@echo 'make deb           build the Debian package, for PostgreSQL NN with PG=NN'
 	@echo 'make dist          pack what is committed for PGXN'
 	@echo 'make lint          check formatting, run the lints'
@@ -14,9 +14,12 @@ help:
 	@echo 'make setup         only install what the build needs (PostgreSQL, clang)'
 	@echo 'make install       build, and install into the server of PG_CONFIG'
 	@echo 'make installcheck  test the installed extension on the running server of PGHOST, PGPORT, PGUSER'
-	@echo 'make clean         stop the demo, remove everything that was built'
+	@echo 'make clean         stop the demo, remove what was built here; what the tests got stays in /var/cache/token_auth and ~/.cache/token_auth'
 
-setup install lint test demo bench deb dist:
+# What PGXN's client runs before `make install`.
+all: build
+
+setup build install lint test demo bench deb dist:
 	@scripts/$@.sh
 
 test-all:
@@ -31,4 +34,4 @@ demo-stop:
 clean:
 	@scripts/clean.sh
 
-.PHONY: help deb dist setup install lint test test-all demo bench installcheck demo-stop clean
+.PHONY: help all build deb dist setup install lint test test-all demo bench installcheck demo-stop clean
