@@ -53,7 +53,7 @@ choose_server() {
     config=$(debian_pg_config "$PG")
     if ! has_headers "$config" && [[ $PG == 16 ]]; then
         config=$("$root/scripts/wheel_server.sh")
-        # A build for another server begins anew in the same directory.
+        # A build for another server begins again in the same directory.
         exec env -u PG PG_CONFIG="$config" CARGO_TARGET_DIR="$target/pg16" "$root/scripts/test.sh"
     fi
     if has_headers "$config" || [[ $(release_of "$PG") == "$(this_release)" ]]; then

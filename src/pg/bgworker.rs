@@ -10,7 +10,8 @@ use pgrx::{PgMemoryContexts, PgTryBuilder};
 
 use super::{unguarded, version};
 
-/// `TimeoutId` in utils/timeout.h. `tests/cluster/tests/server/headers.rs` compares it with each server's.
+/// `TimeoutId` in utils/timeout.h. `tests/cluster/tests/server/headers.rs` compares it and the functions
+/// below with those of each server.
 const STATEMENT_TIMEOUT: c_int = 3;
 
 // Functions of PostgreSQL that are not in pgrx's bindings (utils/timeout.h).

@@ -87,7 +87,7 @@ declare! {
 }
 
 unsafe extern "C-unwind" {
-    // Its bindings do not have it.
+    // pgrx's bindings do not have it. `tests/cluster/tests/server/headers.rs` compares it with the server's.
     pub fn errhint(format: *const c_char, ...) -> c_int;
 }
 
