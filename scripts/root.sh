@@ -89,11 +89,9 @@ debootstrap() {
     mv "$archive.unfinished" "$archive"
 }
 
-# Prints the mirror that this machine gets Debian from, or debootstrap's own.
+# Prints the mirror that this machine gets Debian from. Without one debootstrap takes its own.
 debian_mirror() {
-    local found=''
-    if grep -qs '^ID=debian' /etc/os-release; then found=$(mirror); fi
-    echo "${found:-http://deb.debian.org/debian}"
+    if grep -qs '^ID=debian' /etc/os-release; then mirror; fi
 }
 
 # inside ROOT SYSROOT REGISTRY VARIABLE=VALUE... COMMAND...: in namespaces of its own, as root.
