@@ -69,7 +69,8 @@ remove_new() { as_root rm -rf --one-file-system "$new"; }
 make_root() {
     local release=$1
     [[ ! -e $roots/$release.tar || ! -d $roots/$release ]] || return 0
-    command -v debootstrap >/dev/null || install_packages debootstrap
+    # A function of this script has the same name.
+    type -P debootstrap >/dev/null || install_packages debootstrap
     # Its mounts end with it, even if it is killed.
     step "Getting Debian's $release (a minute)" "$logs/debootstrap.log" \
         as_root flock --no-fork "$roots/$release.lock" unshare --mount "$root/scripts/root.sh" --debootstrap "$release"
