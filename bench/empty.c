@@ -24,23 +24,24 @@ static HeapTuple
 make_row(FunctionCallInfo fcinfo)
 {
 	MemoryContext before = MemoryContextSwitchTo(TopMemoryContext);
-	Datum		values[8];
-	bool		nulls[8] = {false};
+	Datum		values[10];
+	bool		nulls[10] = {false};
 	TupleDesc	descriptor;
 	HeapTuple	row;
 
-	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE || descriptor->natts != 8)
+	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE || descriptor->natts != 10)
 		elog(ERROR, "empty_row returns a verification");
 	descriptor = BlessTupleDesc(descriptor);
 	values[0] = BoolGetDatum(true);
 	values[1] = CStringGetTextDatum("ok");
 	values[2] = Int64GetDatum(123456);
 	values[3] = Int64GetDatum(4321);
-	values[4] = Int64GetDatum(4321);
-	values[5] = CStringGetTextDatum("token 123456");
-	values[6] = (Datum) 0;
-	nulls[6] = true;
-	values[7] = DirectFunctionCall1(jsonb_in, CStringGetDatum("{}"));
+	values[4] = CStringGetTextDatum("account 4321");
+	values[5] = Int64GetDatum(4321);
+	values[6] = CStringGetTextDatum("token 123456");
+	nulls[7] = true;
+	nulls[8] = true;
+	values[9] = DirectFunctionCall1(jsonb_in, CStringGetDatum("{}"));
 	row = heap_form_tuple(descriptor, values, nulls);
 	MemoryContextSwitchTo(before);
 	return row;

@@ -171,6 +171,15 @@ DO $$ BEGIN RAISE EXCEPTION 'a token that may do more was not refused'; END $$;
 \echo
 \set ECHO all
 --
--- 13. The health of the installation
+-- 13. Keys that customers hold already can be imported, by the digest that another system stored. A token has an owner, and
+--     all tokens of somebody who leaves are revoked at once
+--
+SELECT token_auth.import_token(:globex, 'from the old system', '{email:full}', all_domains => true,
+                               digest => sha256('a key that a customer holds'), owner => 'ann') AS imported \gset
+SELECT valid, code, account, name, owner FROM token_auth.verify_token('a key that a customer holds', 'email:full');
+SELECT token_auth.revoke_tokens(owner => 'ann', action => 'pause');
+SELECT valid, code FROM token_auth.verify_token('a key that a customer holds', 'email:full');
+--
+-- 14. The health of the installation
 --
 SELECT name, ok, detail FROM token_auth.health();

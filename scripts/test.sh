@@ -129,7 +129,7 @@ suite_cluster() {
         echo "skipped: the tests of leaks, which read pg_stat_statements: this server has nothing of contrib"
         for binary in tests/cluster/tests/*/main.rs; do
             binary=$(basename "$(dirname "$binary")")
-            [[ " leaks clients packages upgrade " == *" $binary "* ]] || chosen+=(--test "$binary")
+            [[ " leaks clients migrating packages upgrade " == *" $binary "* ]] || chosen+=(--test "$binary")
         done
     fi
     cargo test --locked -p token_auth_cluster_tests "${chosen[@]}" --no-fail-fast
@@ -152,11 +152,11 @@ suite_assertions() {
     cargo "$@" --no-fail-fast -- "${modules[@]/%/::}"
 }
 
-# The examples of docs/clients.md.
+# The examples of docs/clients.md, docs/leaks.md and docs/migrating.md.
 suite_clients() {
     need_cargo
     "$root/scripts/client_tools.sh" || return
-    cargo test --locked -p token_auth_cluster_tests --features clients --test clients --no-fail-fast
+    cargo test --locked -p token_auth_cluster_tests --features clients --test clients --test migrating --no-fail-fast
 }
 
 # What scripts/build.sh made, beside what cargo-pgrx makes.

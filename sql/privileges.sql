@@ -25,6 +25,7 @@ DROP FUNCTION token_auth.revoke_default_privileges();
 GRANT USAGE ON SCHEMA token_auth TO PUBLIC, token_auth_owner;
 GRANT EXECUTE ON FUNCTION
     token_auth.any_account,
+    token_auth.any_text,
     token_auth.deauthenticate,
     token_auth.current_token_id,
     token_auth.current_account_id,

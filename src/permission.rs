@@ -12,7 +12,8 @@
 
 use std::rc::Rc;
 
-use token_auth_core::decision::{self, Code, DomainQuery};
+use token_auth_core::decision::{self, Code, DomainQuery, Origin};
+use token_auth_core::network::Networks;
 use token_auth_core::scope::access::Access;
 use token_auth_core::scope::{Scope, access_coverage};
 
@@ -20,7 +21,8 @@ use crate::arguments::check_name;
 use crate::error::{AccountName, ArgumentError, Error, MissingRight, NotFound, PermissionError, ProfileName};
 use crate::guc;
 use crate::model::account::{Account, Administration};
-use crate::model::{access, domain};
+use crate::model::token::Token;
+use crate::model::{access, domain, token};
 use crate::pg::datum::Timestamp;
 use crate::pg::{clock, extension, xact};
 use crate::session;
@@ -86,16 +88,50 @@ impl Caller {
         SessionTokenRights(token).lacks(MissingRight::Lifetime(clock::to_utc_text(own)))
     }
 
-    /// Returns an error if the caller may not use the access of a token that lives until `expires_at`, or give it some: what it
-    /// gets or gives would outlive it. `action` completes "cannot ... token 1".
-    pub fn check_outlives(
-        &self,
-        token_id: i64,
-        expires_at: Option<Timestamp>,
-        action: &'static str,
-    ) -> Result<(), Error> {
-        let Some((token, _)) = self.outlived_by(expires_at) else { return Ok(()) };
-        SessionTokenRights(token).lacks(MissingRight::LifeOf { other: token_id, action })
+    /// Returns an error if the caller may not use the access of a token, or give it some: what it gets or gives would outlive it,
+    /// or be accepted where it is not. `action` completes "cannot ... token 1".
+    pub fn check_reaches(&self, other: &Token, action: &'static str) -> Result<(), Error> {
+        if let Some((token, _)) = self.outlived_by(other.expires_at) {
+            SessionTokenRights(token).lacks(MissingRight::LifeOf { other: other.id, action })?;
+        }
+        match &self.0 {
+            Some(token) if !covers_networks(token, other.networks.as_ref()) => {
+                SessionTokenRights(token).lacks(MissingRight::NetworksOf { other: other.id, action })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns the networks of a new token, where `None` is anywhere: the given ones, if the caller is accepted from all of them,
+    /// or else its own.
+    pub fn networks_or_own(&self, given: Option<Option<Networks>>) -> Result<Option<Networks>, Error> {
+        let Some(token) = &self.0 else { return Ok(given.flatten()) };
+        let Some(networks) = given else { return Ok(token.rights.networks.as_deref().cloned()) };
+        if !covers_networks(token, networks.as_ref()) {
+            SessionTokenRights(token).lacks(MissingRight::Networks)?;
+        }
+        Ok(networks)
+    }
+
+    /// Returns networks that were not asked for, without those from which the caller is not accepted itself.
+    pub fn limit_networks(&self, networks: Option<Networks>) -> Result<Option<Networks>, Error> {
+        let Some(token) = &self.0 else { return Ok(networks) };
+        let Some(own) = token.rights.networks.as_deref() else { return Ok(networks) };
+        let common = networks.map_or_else(|| own.clone(), |networks| networks.intersection(own));
+        if common.are_nowhere() {
+            SessionTokenRights(token).lacks(MissingRight::Networks)?;
+        }
+        Ok(Some(common))
+    }
+
+    /// Returns the owner of a new token: the given one, or that of the session token, which can give no other.
+    pub fn owner_or_own(&self, owner: Option<&str>) -> Result<Option<String>, Error> {
+        let Some(session) = &self.0 else { return Ok(owner.map(str::to_string)) };
+        let own = token::owner(session.id);
+        if owner.is_some() && owner != own.as_deref() {
+            SessionTokenRights(session).lacks(MissingRight::Owner)?;
+        }
+        Ok(own)
     }
 
     /// Returns the session token and its expiry, if a token that lives until `expires_at` lives longer.
@@ -130,6 +166,15 @@ impl Caller {
         } else {
             SessionTokenRights(token).lacks(MissingRight::AccessToDomain)
         }
+    }
+}
+
+/// Returns true if a token is accepted from all of these networks, where `None` is anywhere.
+fn covers_networks(token: &TokenState, networks: Option<&Networks>) -> bool {
+    match (token.rights.networks.as_deref(), networks) {
+        (None, _) => true,
+        (Some(_), None) => false,
+        (Some(own), Some(networks)) => own.cover(networks),
     }
 }
 
@@ -237,7 +282,7 @@ impl SessionTokenRights<'_> {
 
     fn has(&self, scope: &str, domain: DomainQuery) -> bool {
         let scope = Scope::parse_question(scope).expect("the scope is a constant");
-        decision::decide(&self.0.rights, Some(&scope), domain, || clock::now().0) == Code::Ok
+        decision::decide(&self.0.rights, Some(&scope), domain, Origin::Authenticated, || clock::now().0) == Code::Ok
     }
 
     fn lacks(&self, right: MissingRight) -> Result<(), Error> {

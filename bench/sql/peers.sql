@@ -4,6 +4,7 @@ CREATE EXTENSION pgcrypto SCHEMA public;
 
 CREATE TABLE peer.account (
     id                    bigint PRIMARY KEY,
+    name                  text NOT NULL,
     paused_at             timestamptz,
     needs_verified_domain bool NOT NULL
 );
@@ -33,7 +34,7 @@ CREATE TABLE peer.token_access (
     scopes    text[] NOT NULL
 );
 
-INSERT INTO peer.account SELECT a.id, a.paused_at, p.needs_verified_domain
+INSERT INTO peer.account SELECT a.id, a.name, a.paused_at, p.needs_verified_domain
   FROM token_auth.account AS a JOIN token_auth.profile AS p ON p.name = a.profile;
 INSERT INTO peer.domain SELECT id, account_id, name, verified_at FROM token_auth.domain;
 INSERT INTO peer.token SELECT id, account_id, domain_id, name, digest, paused_at, expires_at, NULL, metadata
@@ -73,7 +74,7 @@ BEGIN
         RETURN answer;
     END IF;
 
-    SELECT t.id, t.account_id, t.domain_id, t.name, t.expires_at, t.metadata, d.id AS named_domain_id,
+    SELECT t.id, t.account_id, a.name AS account, t.domain_id, t.name, t.expires_at, t.metadata, d.id AS named_domain_id,
            t.paused_at IS NOT NULL OR a.paused_at IS NOT NULL AS paused,
            x.applies, x.covers
       INTO held
@@ -96,6 +97,7 @@ BEGIN
 
     answer.token_id   := held.id;
     answer.account_id := held.account_id;
+    answer.account    := held.account;
     answer.domain_id  := CASE WHEN domain IS NULL THEN held.domain_id ELSE held.named_domain_id END;
     answer.name       := held.name;
     answer.expires_at := held.expires_at;

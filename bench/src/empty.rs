@@ -21,7 +21,7 @@ pub fn create_functions(server: &Server, db: &mut Client) {
     for name in ["empty_null", "empty_row"] {
         db.run(
             &format!(
-                "CREATE FUNCTION bench.{name}(secret text, scope text, domain text) RETURNS token_auth.verification
+                "CREATE FUNCTION bench.{name}(secret text, scope text, domain text, client inet DEFAULT NULL) RETURNS token_auth.verification
                  LANGUAGE c VOLATILE PARALLEL SAFE AS '{}', '{name}'",
                 library.display()
             ),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::network::{Network, Networks};
 use crate::scope::Scope;
 use crate::scope::access::{Access, AccessRows};
 
@@ -19,6 +20,8 @@ pub enum Code {
     Paused,
     /// The token is past its expiry.
     Expired,
+    /// The request does not come from one of the token's networks.
+    NetworkNotAllowed,
     /// The token has no access to the domain, or, without a domain in the question, no account-wide access.
     DomainNotAllowed,
     /// The token has access there, but not this scope.
@@ -29,11 +32,12 @@ pub enum Code {
 
 impl Code {
     /// All codes in their order.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Code::Malformed,
         Code::NotFound,
         Code::Paused,
         Code::Expired,
+        Code::NetworkNotAllowed,
         Code::DomainNotAllowed,
         Code::InsufficientScope,
         Code::Ok,
@@ -46,6 +50,7 @@ impl Code {
             Code::NotFound => "not_found",
             Code::Paused => "paused",
             Code::Expired => "expired",
+            Code::NetworkNotAllowed => "network_not_allowed",
             Code::DomainNotAllowed => "domain_not_allowed",
             Code::InsufficientScope => "insufficient_scope",
             Code::Ok => "ok",
@@ -60,6 +65,8 @@ pub struct TokenRights {
     pub paused: bool,
     /// The expiry, or `None` if it never expires.
     pub expires_at: Option<Micros>,
+    /// The networks from which the token is accepted, or `None` for anywhere.
+    pub networks: Option<Box<Networks>>,
     /// Ordered by domain. Rows for every domain come first.
     access: AccessRows,
 }
@@ -74,7 +81,12 @@ impl TokenRights {
             after[0].scopes.share(&before[next - 1].scopes);
         }
         access.shrink_to_fit();
-        Self { paused, expires_at, access }
+        Self { paused, expires_at, networks: None, access }
+    }
+
+    /// Adds the networks from which the token is accepted, or `None` for anywhere.
+    pub fn with_networks(self, networks: Option<Networks>) -> Self {
+        Self { networks: networks.map(Box::new), ..self }
     }
 
     /// Returns the bytes that it allocates, with `alloc_overhead` for each allocation.
@@ -84,7 +96,9 @@ impl TokenRights {
             if shared { 0 } else { access.scopes.heap_size(alloc_overhead) }
         };
         let rows = if self.access.spilled() { alloc_overhead + size_of_val(&*self.access) } else { 0 };
-        rows + self.access.iter().enumerate().map(own).sum::<usize>()
+        let boxed = |networks: &Networks| alloc_overhead + size_of::<Networks>() + networks.heap_size(alloc_overhead);
+        let networks = self.networks.as_deref().map_or(0, boxed);
+        networks + rows + self.access.iter().enumerate().map(own).sum::<usize>()
     }
 
     /// Returns the rows of its access.
@@ -129,6 +143,24 @@ impl DomainQuery {
     }
 }
 
+/// Where a request comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// From this address, or from an unknown one, which is in no network.
+    Client(Option<Network>),
+    /// From a transaction that is authenticated as the token: its client was checked then.
+    Authenticated,
+}
+
+impl Origin {
+    fn is_allowed_by(self, networks: &Networks) -> bool {
+        match self {
+            Origin::Client(client) => client.is_some_and(|client| networks.contain(&client)),
+            Origin::Authenticated => true,
+        }
+    }
+}
+
 /// Decides a question about a token.
 ///
 /// Rows of access add up, and there are no denials. A granted scope that does not follow the grammar grants nothing. `now` is
@@ -137,6 +169,7 @@ pub fn decide(
     rights: &TokenRights,
     scope: Option<&Scope<'_>>,
     domain: DomainQuery,
+    origin: Origin,
     now: impl FnOnce() -> Micros,
 ) -> Code {
     if rights.paused {
@@ -144,6 +177,9 @@ pub fn decide(
     }
     if rights.expires_at.is_some_and(|expiry| has_expired(Some(expiry), now())) {
         return Code::Expired;
+    }
+    if rights.networks.as_deref().is_some_and(|networks| !origin.is_allowed_by(networks)) {
+        return Code::NetworkNotAllowed;
     }
     if scope.is_none() && domain == DomainQuery::AccountWide {
         return Code::Ok;
@@ -206,7 +242,7 @@ mod tests {
 
     fn decide(rights: &TokenRights, scope: Option<&str>, domain: DomainQuery) -> Code {
         let scope = scope.map(|scope| Scope::parse_question(scope).unwrap());
-        super::decide(rights, scope.as_ref(), domain, || NOW)
+        super::decide(rights, scope.as_ref(), domain, Origin::Client(None), || NOW)
     }
 
     #[test]
@@ -218,12 +254,16 @@ mod tests {
 
     #[test]
     fn codes_are_decided_in_their_documented_order() {
-        let mut all_wrong = TokenRights { paused: true, expires_at: Some(NOW), ..rights(&[(Some(1), &["a:read"])]) };
+        let office: Networks = [Network::ipv4([192, 0, 2, 0], 24)].into_iter().collect();
+        let mut all_wrong = TokenRights { paused: true, expires_at: Some(NOW), ..rights(&[(Some(1), &["a:read"])]) }
+            .with_networks(Some(office));
         let ask = |rights: &TokenRights, domain| decide(rights, Some("b:read"), domain);
         assert_eq!(ask(&all_wrong, DomainQuery::Id(2)), Code::Paused);
         all_wrong.paused = false;
         assert_eq!(ask(&all_wrong, DomainQuery::Id(2)), Code::Expired);
         all_wrong.expires_at = None;
+        assert_eq!(ask(&all_wrong, DomainQuery::Id(2)), Code::NetworkNotAllowed);
+        all_wrong.networks = None;
         assert_eq!(ask(&all_wrong, DomainQuery::Id(2)), Code::DomainNotAllowed);
         assert_eq!(ask(&all_wrong, DomainQuery::Id(1)), Code::InsufficientScope);
         assert_eq!(decide(&all_wrong, Some("a:read"), DomainQuery::Id(1)), Code::Ok);
@@ -236,6 +276,25 @@ mod tests {
         assert!(has_expired(Some(i64::MIN), NOW));
         assert!(!has_expired(Some(i64::MAX), NOW));
         assert!(!has_expired(None, NOW));
+    }
+
+    #[test]
+    fn a_token_with_networks_is_accepted_from_these_only() {
+        let office: Networks = [Network::ipv4([192, 0, 2, 0], 24)].into_iter().collect();
+        let token = rights(&[(None, &["*"])]).with_networks(Some(office));
+        let ask = |origin| super::decide(&token, None, DomainQuery::AccountWide, origin, || NOW);
+        let from = |address| Origin::Client(Some(Network::ipv4(address, 32)));
+        assert_eq!(ask(from([192, 0, 2, 9])), Code::Ok);
+        assert_eq!(ask(from([192, 0, 3, 9])), Code::NetworkNotAllowed);
+        assert_eq!(ask(Origin::Client(None)), Code::NetworkNotAllowed);
+        assert_eq!(ask(Origin::Authenticated), Code::Ok);
+        // A token without networks is accepted from anywhere.
+        assert_eq!(decide(&rights(&[]), None, DomainQuery::AccountWide), Code::Ok);
+        let nowhere = rights(&[]).with_networks(Some(Networks::from_iter([])));
+        assert_eq!(
+            super::decide(&nowhere, None, DomainQuery::AccountWide, from([192, 0, 2, 9]), || NOW),
+            Code::NetworkNotAllowed
+        );
     }
 
     #[test]

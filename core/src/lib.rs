@@ -10,6 +10,8 @@ pub mod identity;
 pub mod limits;
 pub mod mvcc;
 pub mod name;
+pub mod network;
+pub mod scheme;
 pub mod scope;
 pub mod seal;
 pub mod secret;

@@ -16,3 +16,6 @@ pub const MAX_EXPIRY: i64 = 2_921_938 * 24 * 3_600 * 1_000_000;
 
 /// The longest grace of a reset, in microseconds: a century. A profile's `reset_grace` has the same limit as a constraint.
 pub const MAX_GRACE: i64 = 36_525 * 24 * 3_600 * 1_000_000;
+
+/// The most networks of a token. The table has the same limit as a constraint.
+pub const MAX_NETWORKS: usize = 64;

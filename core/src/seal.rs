@@ -13,7 +13,8 @@ use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
-use crate::secret::{self, Digest};
+use crate::scheme::Scheme;
+use crate::secret::Digest;
 
 /// The bytes of a nonce.
 pub const NONCE: usize = 24;
@@ -83,7 +84,13 @@ impl Keys {
     }
 
     /// Opens the sealed copy of a token's secret.
-    pub fn open(&self, token_id: i64, digest: &Digest, sealed: &[u8]) -> Result<Zeroizing<String>, OpenError> {
+    pub fn open(
+        &self,
+        token_id: i64,
+        scheme: Scheme,
+        digest: &Digest,
+        sealed: &[u8],
+    ) -> Result<Zeroizing<String>, OpenError> {
         let (mark, rest) = sealed.split_at_checked(MARK).ok_or(OpenError::Broken)?;
         let (nonce, ciphertext) = rest.split_at_checked(NONCE).ok_or(OpenError::Broken)?;
         if mark[0] != FORMAT {
@@ -94,7 +101,7 @@ impl Keys {
         let associated = associated_data(mark, token_id, digest);
         let opened = key.cipher().decrypt(&nonce, Payload { msg: ciphertext, aad: &associated });
         let opened = opened.ok().and_then(|bytes| String::from_utf8(bytes).ok()).map(Zeroizing::new);
-        opened.filter(|opened| secret::digest(opened.as_bytes()) == *digest).ok_or(OpenError::Broken)
+        opened.filter(|opened| scheme.digest(opened.as_bytes()) == *digest).ok_or(OpenError::Broken)
     }
 
     /// Returns the first bytes of sealed copies under the current key.
@@ -136,6 +143,7 @@ fn associated_data(mark: &[u8], token_id: i64, digest: &Digest) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secret;
     use proptest::prelude::*;
 
     const SECRET: &str = "tok_not_a_real_secret";
@@ -151,7 +159,7 @@ mod tests {
     }
 
     fn open(keys: &Keys, sealed: &[u8]) -> Result<String, OpenError> {
-        keys.open(7, &secret::digest(SECRET.as_bytes()), sealed).map(|secret| secret.to_string())
+        keys.open(7, Scheme::TokenAuth, &secret::digest(SECRET.as_bytes()), sealed).map(|secret| secret.to_string())
     }
 
     #[test]
@@ -185,8 +193,11 @@ mod tests {
     fn a_sealed_copy_opens_for_its_own_token_only() {
         let keys = keys(OLD);
         let digest = secret::digest(SECRET.as_bytes());
-        assert_eq!(keys.open(8, &digest, &sealed(&keys)).unwrap_err(), OpenError::Broken);
-        assert_eq!(keys.open(7, &secret::digest(b"another"), &sealed(&keys)).unwrap_err(), OpenError::Broken);
+        assert_eq!(keys.open(8, Scheme::TokenAuth, &digest, &sealed(&keys)).unwrap_err(), OpenError::Broken);
+        assert_eq!(
+            keys.open(7, Scheme::TokenAuth, &secret::digest(b"another"), &sealed(&keys)).unwrap_err(),
+            OpenError::Broken
+        );
     }
 
     #[test]
@@ -194,7 +205,7 @@ mod tests {
         let keys = keys(OLD);
         let digest = secret::digest(b"what it should have been");
         let sealed = keys.seal(7, &digest, SECRET, [3; NONCE]);
-        assert_eq!(keys.open(7, &digest, &sealed).unwrap_err(), OpenError::Broken);
+        assert_eq!(keys.open(7, Scheme::TokenAuth, &digest, &sealed).unwrap_err(), OpenError::Broken);
     }
 
     #[test]

@@ -57,6 +57,16 @@ pub fn hint(secret: &str) -> String {
     format!("{}...{}", &secret[..8], &secret[secret.len() - 4..])
 }
 
+/// Returns the hint of a secret that another system made: as many of its first and last characters as [`hint`] shows, but at most
+/// a quarter of them. Control characters are shown as `?`.
+pub fn hint_of_imported(secret: &str) -> String {
+    let count = secret.chars().count();
+    let shown = |c: char| if c.is_control() { '?' } else { c };
+    let head = secret.chars().take((count / 6).min(8)).map(shown);
+    let tail = secret.chars().skip(count - (count / 12).min(4)).map(shown);
+    head.chain("...".chars()).chain(tail).collect()
+}
+
 fn is_prefix(bytes: &[u8]) -> bool {
     bytes.last() == Some(&b'_')
         && bytes.iter().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'_')
@@ -97,6 +107,18 @@ mod tests {
         assert_eq!(secret.len(), 6 + 43 + 6);
         assert!(secret.starts_with("tsend_"));
         assert!(is_well_formed(secret.as_bytes()));
+    }
+
+    #[test]
+    fn the_hint_of_an_imported_secret_shows_a_quarter_of_it_at_most() {
+        assert_eq!(hint_of_imported("0123456789abcdef"), "01...f");
+        let long = "sk_live_0123456789012345678901234567890123456789";
+        assert_eq!(hint_of_imported(long), "sk_live_...6789");
+        assert_eq!(hint_of_imported("a\nbcäöüäöüäöüäöü"), "a?...ü");
+        for length in 0..200 {
+            let hint = hint_of_imported(&"x".repeat(length));
+            assert!(4 * (hint.len() - 3) <= length, "{length}: {hint}");
+        }
     }
 
     #[test]

@@ -15,7 +15,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("guc", &["pg"]),
     ("error", &["pg"]),
     ("arguments", &["error", "pg"]),
-    ("model", &["error", "pg"]),
+    ("model", &["arguments", "error", "pg"]),
     ("verify", &["arguments", "guc", "error", "pg"]),
     ("session", &["verify", "arguments", "guc", "error", "pg"]),
     ("permission", &["session", "verify", "model", "arguments", "guc", "error", "pg"]),

@@ -1,24 +1,28 @@
 -- The functions for a transaction that is authenticated as a token.
 
-CREATE FUNCTION token_auth.authenticate(secret text) RETURNS token_auth.verification
+CREATE FUNCTION token_auth.authenticate(secret text, client inet DEFAULT NULL) RETURNS token_auth.verification
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'authenticate_wrapper';
 
-COMMENT ON FUNCTION token_auth.authenticate(text) IS
+COMMENT ON FUNCTION token_auth.authenticate(text, inet) IS
 'Verifies a secret. If the code is ok, the transaction is authenticated as that token until it ends, until a rollback to a savepoint before this call, until deauthenticate(), or until RESET ALL. If the code is not ok, the transaction is refused: functions that manage something raise 42501, and those for policies deny. A refusal survives rollbacks to savepoints and RESET ALL, and ends with the transaction, with an accepted secret or with deauthenticate().
-secret: as it was shown, without "Bearer "; NULL is malformed.
+secret: as it was shown, without "Bearer "; NULL is malformed. client: the address that the request came from, as for verify_token. Networks that the token loses later do not end the authentication.
 Result: always one row, as of verify_token without scope and domain. It writes nothing, and works in a read-only transaction and on a hot standby.
 Errors: 25P01 outside a transaction block, where a function that is not inlined, a procedure and a DO block count as one; 25000 while a parallel query is running.';
 
-CREATE FUNCTION token_auth.authenticate_digest(digest bytea) RETURNS token_auth.verification
+CREATE FUNCTION token_auth.authenticate_digest(
+    digest bytea,
+    scheme text DEFAULT 'token_auth',
+    client inet DEFAULT NULL
+) RETURNS token_auth.verification
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'authenticate_digest_wrapper';
 
-COMMENT ON FUNCTION token_auth.authenticate_digest(bytea) IS
+COMMENT ON FUNCTION token_auth.authenticate_digest(bytea, text, inet) IS
 'Authenticates as authenticate does, for a caller that must not send the secret. For a role that may call this, a digest is worth as much as the secret.
-digest: SHA-256 of the secret''s bytes, 32 bytes; NULL or another length is malformed.
+digest, scheme, client: as for verify_token_digest.
 Result: always one row, as of verify_token_digest without scope and domain.
-Errors: 25P01 outside a transaction block, where a function that is not inlined, a procedure and a DO block count as one; 25000 while a parallel query is running.';
+Errors: 22023 for a NULL or unknown scheme; 25P01 outside a transaction block, where a function that is not inlined, a procedure and a DO block count as one; 25000 while a parallel query is running.';
 
 CREATE FUNCTION token_auth.deauthenticate() RETURNS bool
     LANGUAGE c VOLATILE PARALLEL UNSAFE

@@ -16,6 +16,9 @@ CREATE TABLE token_auth.profile (
     tokens_manage_tokens  bool NOT NULL DEFAULT false,
     reset_grace           interval NOT NULL DEFAULT '12 hours',
     expired_retention     interval NOT NULL DEFAULT '23 hours',
+    default_lifetime      interval,
+    max_lifetime          interval,
+    max_tokens            int,
 
     CONSTRAINT profile_name_is_name CHECK (token_auth.is_name(name)),
     -- The prefix is part of the secret's format, and ends with the underscore.
@@ -25,7 +28,15 @@ CREATE TABLE token_auth.profile (
     -- A century is longer than anybody needs, and far within the range of timestamps.
     CONSTRAINT profile_reset_grace_range CHECK (reset_grace <= '100 years' AND token_auth.is_not_negative(reset_grace)),
     CONSTRAINT profile_expired_retention_range
-        CHECK (expired_retention <= '100 years' AND token_auth.is_not_negative(expired_retention))
+        CHECK (expired_retention <= '100 years' AND token_auth.is_not_negative(expired_retention)),
+    CONSTRAINT profile_default_lifetime_range
+        CHECK (default_lifetime > '0' AND default_lifetime <= '100 years' AND token_auth.is_not_negative(default_lifetime)),
+    CONSTRAINT profile_max_lifetime_range
+        CHECK (max_lifetime > '0' AND max_lifetime <= '100 years' AND token_auth.is_not_negative(max_lifetime)),
+    CONSTRAINT profile_default_lifetime_is_allowed CHECK (default_lifetime <= max_lifetime),
+    CONSTRAINT profile_lifetime_expires
+        CHECK (can_expire OR default_lifetime IS NULL AND max_lifetime IS NULL),
+    CONSTRAINT profile_max_tokens_range CHECK (max_tokens > 0)
 );
 
 COMMENT ON TABLE  token_auth.profile IS 'One row is a set of rules that the accounts of the profile follow. Presets (builtin) are read-only: copy one under another name.';
@@ -46,12 +57,20 @@ COMMENT ON COLUMN token_auth.profile.admins_only IS 'Only administrators of an a
 COMMENT ON COLUMN token_auth.profile.tokens_manage_tokens IS 'In a transaction that is authenticated as a token, the token may manage tokens if it has tokens:full and all their access';
 COMMENT ON COLUMN token_auth.profile.reset_grace IS 'How long the old secret stays valid after a reset';
 COMMENT ON COLUMN token_auth.profile.expired_retention IS 'How long a token is kept after its expiry before the worker removes it';
+COMMENT ON COLUMN token_auth.profile.default_lifetime IS 'The lifetime of a token that is created without an expiry, or NULL for max_lifetime';
+COMMENT ON COLUMN token_auth.profile.max_lifetime IS 'The longest lifetime that a token may be given, or NULL for any';
+COMMENT ON COLUMN token_auth.profile.max_tokens IS 'The most live tokens of an account, or NULL for any number';
 COMMENT ON CONSTRAINT profile_pkey ON token_auth.profile IS 'A profile is identified by its name';
 COMMENT ON CONSTRAINT profile_name_is_name ON token_auth.profile IS 'At most 255 characters, not blank, without control characters';
 COMMENT ON CONSTRAINT profile_secret_prefix_format ON token_auth.profile IS 'At most 12 characters of [a-z0-9_], the last one an underscore: it is part of the format of secrets';
 COMMENT ON CONSTRAINT profile_reset_expires ON token_auth.profile IS 'A reset makes the old token expire, so tokens that can be reset can expire';
 COMMENT ON CONSTRAINT profile_reset_grace_range ON token_auth.profile IS 'From 0 to 100 years, with no negative field';
 COMMENT ON CONSTRAINT profile_expired_retention_range ON token_auth.profile IS 'From 0 to 100 years, with no negative field';
+COMMENT ON CONSTRAINT profile_default_lifetime_range ON token_auth.profile IS 'More than 0 and at most 100 years, with no negative field';
+COMMENT ON CONSTRAINT profile_max_lifetime_range ON token_auth.profile IS 'More than 0 and at most 100 years, with no negative field';
+COMMENT ON CONSTRAINT profile_default_lifetime_is_allowed ON token_auth.profile IS 'The default lifetime is at most the longest';
+COMMENT ON CONSTRAINT profile_lifetime_expires ON token_auth.profile IS 'A lifetime makes tokens expire, so they can expire';
+COMMENT ON CONSTRAINT profile_max_tokens_range ON token_auth.profile IS 'An account may have a token';
 
 -- Presets are not dumped, because CREATE EXTENSION inserts them.
 SELECT pg_catalog.pg_extension_config_dump('token_auth.profile', 'WHERE NOT builtin');

@@ -3,7 +3,10 @@ CREATE TABLE token_auth.token (
     account_id  bigint NOT NULL REFERENCES token_auth.account ON DELETE CASCADE,
     domain_id   bigint,
     name        text NOT NULL,
+    owner       text,
+    networks    cidr[],
     digest      bytea NOT NULL,
+    scheme      text NOT NULL DEFAULT 'token_auth',
     hint        text NOT NULL,
     sealed      bytea,
     paused_at   timestamptz,
@@ -13,15 +16,24 @@ CREATE TABLE token_auth.token (
     created_by  text NOT NULL,
     created_at  timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     metadata    jsonb NOT NULL DEFAULT '{}',
+    request_id  text,
+    leaked_at   timestamptz,
+    leak_source text,
 
-    -- The access of tokens refers to it, so that both belong to one account.
-    CONSTRAINT token_account_id_id_key UNIQUE (account_id, id),
     CONSTRAINT token_domain_fkey FOREIGN KEY (account_id, domain_id)
         REFERENCES token_auth.domain (account_id, id) ON DELETE CASCADE,
     -- A digest is never compared by order, and a hash index finds it with the fewest page reads.
     CONSTRAINT token_digest_excl EXCLUDE USING hash (digest WITH =),
     CONSTRAINT token_digest_is_sha256 CHECK (octet_length(digest) = 32),
+    CONSTRAINT token_scheme_is_known CHECK (scheme IN ('token_auth', 'sha256', 'sha256_after_pipe', 'sha512')),
     CONSTRAINT token_name_is_name CHECK (token_auth.is_name(name)),
+    CONSTRAINT token_owner_is_name CHECK (token_auth.is_name(owner)),
+    -- Each verification compares with all of them. An empty list would be taken for no restriction.
+    CONSTRAINT token_networks_count CHECK (
+        array_ndims(networks) = 1 AND cardinality(networks) BETWEEN 1 AND 64 AND array_position(networks, NULL) IS NULL),
+    CONSTRAINT token_request_id_is_name CHECK (token_auth.is_name(request_id)),
+    CONSTRAINT token_leak_is_whole CHECK ((leaked_at IS NULL) = (leak_source IS NULL)),
+    CONSTRAINT token_leak_source_is_name CHECK (token_auth.is_name(leak_source)),
     CONSTRAINT token_created_by_is_name CHECK (token_auth.is_name(created_by)),
     CONSTRAINT token_hint_is_name CHECK (token_auth.is_name(hint)),
     -- The lifetime of a token begins then.
@@ -40,18 +52,31 @@ ALTER TABLE token_auth.token ALTER digest SET STATISTICS 0, ALTER sealed SET STA
 CREATE INDEX token_domain_id_id_idx ON token_auth.token (domain_id, id) WHERE domain_id IS NOT NULL;
 -- For lists of an account's tokens by age. Those by id use token_account_id_id_key.
 CREATE INDEX token_account_id_created_at_id_idx ON token_auth.token (account_id, created_at, id);
+-- For lists and the revocation of a person's tokens.
+CREATE INDEX token_owner_account_id_id_idx ON token_auth.token (owner, account_id, id) WHERE owner IS NOT NULL;
+-- For the question whether any token was imported, and by which schemes.
+CREATE INDEX token_scheme_idx ON token_auth.token (scheme) WHERE scheme <> 'token_auth';
+CREATE UNIQUE INDEX token_account_id_request_id_key ON token_auth.token (account_id, request_id) WHERE request_id IS NOT NULL;
 -- For a search by a hint, or by how a secret begins (LIKE).
 CREATE INDEX token_hint_idx ON token_auth.token (hint text_pattern_ops);
 -- For the worker, which visits due tokens in this order.
 CREATE INDEX token_expires_at_id_idx ON token_auth.token (expires_at, id) WHERE expires_at IS NOT NULL;
+
+-- The access of tokens refers to it, so that both belong to one account. It is the last index: while the table is small, all indexes
+-- that begin with the account cost the same, and the planner takes the last one. Each session keeps its plan for the foreign key, and
+-- with another index a million tokens would take a million times as long.
+ALTER TABLE token_auth.token ADD CONSTRAINT token_account_id_id_key UNIQUE (account_id, id);
 
 COMMENT ON TABLE  token_auth.token IS 'One row is a token. The secret is not stored, only its digest, and a hint for people';
 COMMENT ON COLUMN token_auth.token.id IS 'Id';
 COMMENT ON COLUMN token_auth.token.account_id IS 'The account. It cannot be changed';
 COMMENT ON COLUMN token_auth.token.domain_id IS 'The home: the domain under which the token was created, or NULL. What the token may do is in token_access';
 COMMENT ON COLUMN token_auth.token.name IS 'Name, not unique';
-COMMENT ON COLUMN token_auth.token.digest IS 'SHA-256 of the whole secret, 32 bytes';
-COMMENT ON COLUMN token_auth.token.hint IS 'The first 8 and the last 4 characters of the secret';
+COMMENT ON COLUMN token_auth.token.owner IS 'The person or service that the token belongs to, by the application''s own id, or NULL for nobody';
+COMMENT ON COLUMN token_auth.token.networks IS 'The networks from which the token is accepted, at most 64, or NULL for anywhere';
+COMMENT ON COLUMN token_auth.token.digest IS 'SHA-256 of the whole secret, 32 bytes. Of an imported secret: as scheme says';
+COMMENT ON COLUMN token_auth.token.scheme IS 'How digest was made from the secret: token_auth for secrets of the extension; for imported ones sha256, sha256_after_pipe (of what follows the first |) or sha512 (SHA-256 of the SHA-512). It cannot be changed';
+COMMENT ON COLUMN token_auth.token.hint IS 'The first 8 and the last 4 characters of the secret; of an imported one fewer if it is short, or what was given';
 COMMENT ON COLUMN token_auth.token.sealed IS 'The secret, sealed under a key of token_auth.sealing_key_file, if the profile lets it be revealed; otherwise NULL';
 COMMENT ON COLUMN token_auth.token.paused_at IS 'When the token was paused, or NULL';
 COMMENT ON COLUMN token_auth.token.expires_at IS 'From this time on the token is refused. NULL means never. After a reset it is the end of the grace. Before 9999-12-30 UTC';
@@ -60,6 +85,9 @@ COMMENT ON COLUMN token_auth.token.replaced_by IS 'The id of the successor, for 
 COMMENT ON COLUMN token_auth.token.created_by IS 'The creator: the actor, or "token" and the id of the session token';
 COMMENT ON COLUMN token_auth.token.created_at IS 'Time of creation';
 COMMENT ON COLUMN token_auth.token.metadata IS 'Metadata of the application: a JSON object of at most 8192 bytes as text. verify_token returns it';
+COMMENT ON COLUMN token_auth.token.request_id IS 'The request that created the token, by the application''s own id, or NULL. A repeated request creates no second token';
+COMMENT ON COLUMN token_auth.token.leaked_at IS 'When the secret was first reported as leaked, or NULL';
+COMMENT ON COLUMN token_auth.token.leak_source IS 'Where it was found, or NULL';
 COMMENT ON CONSTRAINT token_pkey ON token_auth.token IS 'A token is identified by its id';
 COMMENT ON CONSTRAINT token_account_id_fkey ON token_auth.token IS 'Tokens are deleted with their account';
 COMMENT ON CONSTRAINT token_account_id_id_key ON token_auth.token IS 'The access of tokens refers to it, so that both belong to one account';
@@ -67,6 +95,12 @@ COMMENT ON CONSTRAINT token_domain_fkey ON token_auth.token IS 'Tokens are delet
 COMMENT ON CONSTRAINT token_digest_excl ON token_auth.token IS 'No two tokens have the same secret. Verification uses this index';
 COMMENT ON CONSTRAINT token_digest_is_sha256 ON token_auth.token IS 'A SHA-256 digest has 32 bytes';
 COMMENT ON CONSTRAINT token_name_is_name ON token_auth.token IS 'At most 255 characters, not blank, without control characters';
+COMMENT ON CONSTRAINT token_scheme_is_known ON token_auth.token IS 'One of the schemes that verification knows';
+COMMENT ON CONSTRAINT token_owner_is_name ON token_auth.token IS 'At most 255 characters, not blank, without control characters';
+COMMENT ON CONSTRAINT token_networks_count ON token_auth.token IS 'From 1 to 64 networks, none of them NULL. NULL, and not an empty list, means anywhere';
+COMMENT ON CONSTRAINT token_request_id_is_name ON token_auth.token IS 'At most 255 characters, not blank, without control characters';
+COMMENT ON CONSTRAINT token_leak_is_whole ON token_auth.token IS 'A leak has a time and a source';
+COMMENT ON CONSTRAINT token_leak_source_is_name ON token_auth.token IS 'At most 255 characters, not blank, without control characters';
 COMMENT ON CONSTRAINT token_hint_is_name ON token_auth.token IS 'Not blank: people recognize a secret by it';
 COMMENT ON CONSTRAINT token_created_by_is_name ON token_auth.token IS 'At most 255 characters, not blank, without control characters';
 COMMENT ON CONSTRAINT token_created_at_finite ON token_auth.token IS 'The lifetime of a token begins then';
@@ -75,6 +109,9 @@ COMMENT ON CONSTRAINT token_metadata_is_object ON token_auth.token IS 'Metadata 
 COMMENT ON CONSTRAINT token_metadata_size ON token_auth.token IS 'At most 8192 bytes as text: every result of verify_token contains it';
 COMMENT ON INDEX token_auth.token_domain_id_id_idx IS 'For the guard of a domain''s last token, for the deletion of a domain, and for lists of its tokens';
 COMMENT ON INDEX token_auth.token_account_id_created_at_id_idx IS 'For lists of an account''s tokens by age';
+COMMENT ON INDEX token_auth.token_owner_account_id_id_idx IS 'For lists and the revocation of a person''s tokens';
+COMMENT ON INDEX token_auth.token_scheme_idx IS 'For the question whether any token was imported, and by which schemes';
+COMMENT ON INDEX token_auth.token_account_id_request_id_key IS 'A request creates one token in an account';
 COMMENT ON INDEX token_auth.token_hint_idx IS 'For a search by a hint, or by how a secret begins';
 COMMENT ON INDEX token_auth.token_expires_at_id_idx IS 'For the worker';
 COMMENT ON SEQUENCE token_auth.token_id_seq IS 'Ids of tokens. As long as it was never used, the worker leaves the tokens alone: a restore may be in progress';

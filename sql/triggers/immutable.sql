@@ -31,6 +31,11 @@ CREATE TRIGGER keep_account_id BEFORE UPDATE ON token_auth.token
     EXECUTE FUNCTION token_auth.refuse_change('account_id');
 COMMENT ON TRIGGER keep_account_id ON token_auth.token IS 'The account of a token cannot be changed';
 
+CREATE TRIGGER keep_scheme BEFORE UPDATE ON token_auth.token
+    FOR EACH ROW WHEN (OLD.scheme IS DISTINCT FROM NEW.scheme)
+    EXECUTE FUNCTION token_auth.refuse_change('scheme');
+COMMENT ON TRIGGER keep_scheme ON token_auth.token IS 'The scheme of a token cannot be changed: only a new row is announced';
+
 CREATE TRIGGER keep_id BEFORE UPDATE ON token_auth.token_access
     FOR EACH ROW WHEN (OLD.id IS DISTINCT FROM NEW.id)
     EXECUTE FUNCTION token_auth.refuse_change('id');

@@ -35,6 +35,17 @@ CREATE TRIGGER _invalidate_cache AFTER UPDATE OR DELETE ON token_auth.account
 CREATE TRIGGER _invalidate_cache AFTER INSERT OR UPDATE OR DELETE ON token_auth.domain
     FOR EACH ROW EXECUTE FUNCTION token_auth.invalidate_account_cache('account_id');
 
+-- Sessions remember that no token was imported, or by which schemes.
+CREATE FUNCTION token_auth.announce_imported_scheme() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'announce_imported_scheme_wrapper';
+
+COMMENT ON FUNCTION token_auth.announce_imported_scheme() IS
+'Trigger: informs all sessions of a token that was imported.';
+
+CREATE TRIGGER _announce_scheme AFTER INSERT ON token_auth.token
+    FOR EACH ROW WHEN (NEW.scheme <> 'token_auth')
+    EXECUTE FUNCTION token_auth.announce_imported_scheme();
+
 CREATE TRIGGER _invalidate_cache_truncate AFTER TRUNCATE ON token_auth.token
     FOR EACH STATEMENT EXECUTE FUNCTION token_auth.invalidate_whole_cache();
 CREATE TRIGGER _invalidate_cache_truncate AFTER TRUNCATE ON token_auth.token_access
@@ -45,6 +56,7 @@ CREATE TRIGGER _invalidate_cache_truncate AFTER TRUNCATE ON token_auth.domain
     FOR EACH STATEMENT EXECUTE FUNCTION token_auth.invalidate_whole_cache();
 
 ALTER TABLE token_auth.token
+    ENABLE ALWAYS TRIGGER _announce_scheme,
     ENABLE ALWAYS TRIGGER _invalidate_cache,
     ENABLE ALWAYS TRIGGER _invalidate_cache_truncate;
 ALTER TABLE token_auth.token_access
@@ -59,6 +71,7 @@ ALTER TABLE token_auth.domain
 ALTER TABLE token_auth.profile
     ENABLE ALWAYS TRIGGER _invalidate_cache;
 
+COMMENT ON TRIGGER _announce_scheme    ON token_auth.token        IS 'Informs all sessions of an imported token';
 COMMENT ON TRIGGER _invalidate_cache   ON token_auth.token        IS 'Invalidates the cached token';
 COMMENT ON TRIGGER _invalidate_cache   ON token_auth.token_access IS 'Invalidates the cached token of the access';
 COMMENT ON TRIGGER _invalidate_cache   ON token_auth.profile      IS 'Invalidates everything in the caches';

@@ -4,8 +4,9 @@
 use std::fmt;
 
 use pgrx::PgSqlErrorCode;
-use token_auth_core::limits::{MAX_METADATA, MAX_SCOPES};
+use token_auth_core::limits::{MAX_METADATA, MAX_NETWORKS, MAX_SCOPES};
 use token_auth_core::name::{self, NameError};
+use token_auth_core::scheme::{MAX_SECRET, MIN_SECRET, Scheme};
 use token_auth_core::scope::{self, ScopeError};
 
 use super::Report;
@@ -43,6 +44,28 @@ pub enum ArgumentError {
     DomainAndAllDomains,
     ExpiryInThePast,
     ExpiryTooLate,
+    /// The expiry is later than the profile's `max_lifetime` allows, which is at this time in UTC.
+    BeyondMaxLifetime {
+        profile: ProfileName,
+        latest: String,
+    },
+    CreatedInTheFuture,
+    NetworkCount(usize),
+    UnknownScheme(String),
+    /// Neither the secret nor its digest is given, or both are.
+    SecretOrDigest,
+    SecretLength(usize),
+    /// The scheme is that of secrets of our own form, and the secret has another one.
+    NotOwnForm,
+    DigestLength {
+        scheme: Scheme,
+        length: usize,
+    },
+    /// The hint contains the secret, or the digest is that of the hint.
+    HintIsSecret,
+    NoFilter,
+    DomainWithoutAccount,
+    UnknownAction(String),
     GraceWithoutEnd(i64),
     ImpossibleGrace,
     MetadataTooLarge(i64),
@@ -96,6 +119,18 @@ impl ArgumentError {
             Self::DomainAndAllDomains => "domain_and_all_domains",
             Self::ExpiryInThePast => "expiry_in_the_past",
             Self::ExpiryTooLate => "expiry_too_late",
+            Self::BeyondMaxLifetime { .. } => "max_lifetime",
+            Self::CreatedInTheFuture => "created_in_the_future",
+            Self::NetworkCount(_) => "bad_networks",
+            Self::UnknownScheme(_) => "unknown_scheme",
+            Self::SecretOrDigest => "secret_or_digest",
+            Self::SecretLength(_) => "bad_secret_length",
+            Self::NotOwnForm => "not_own_form",
+            Self::DigestLength { .. } => "bad_digest_length",
+            Self::HintIsSecret => "hint_is_secret",
+            Self::NoFilter => "no_filter",
+            Self::DomainWithoutAccount => "domain_without_account",
+            Self::UnknownAction(_) => "unknown_action",
             Self::GraceWithoutEnd(_) => "grace_without_end",
             Self::ImpossibleGrace => "bad_grace",
             Self::MetadataTooLarge(_) => "metadata_too_large",
@@ -128,6 +163,28 @@ impl ArgumentError {
             Self::DomainAndAllDomains => "domain and all_domains are both given".to_string(),
             Self::ExpiryInThePast => "expires_at is in the past".to_string(),
             Self::ExpiryTooLate => "expires_at is not before 9999-12-30 UTC".to_string(),
+            Self::BeyondMaxLifetime { profile, .. } => {
+                format!("expires_at is later than {} allows (max_lifetime)", profile.shown())
+            }
+            Self::CreatedInTheFuture => "created_at is in the future, or not a time".to_string(),
+            Self::NetworkCount(count) => {
+                format!("networks must have from 1 to {MAX_NETWORKS} networks and no NULL in it, not {count} elements")
+            }
+            Self::UnknownScheme(name) => format!("{} is not a scheme", quoted(name)),
+            Self::SecretOrDigest => "exactly one of secret and digest must be given".to_string(),
+            Self::SecretLength(length) => {
+                format!("a secret of {length} bytes cannot be imported: it must have from {MIN_SECRET} to {MAX_SECRET}")
+            }
+            Self::NotOwnForm => "the secret does not have the form of one of token_auth".to_string(),
+            Self::DigestLength { scheme, length } => format!(
+                "a digest of {length} bytes does not fit the scheme {}, whose digests have {}",
+                scheme.as_str(),
+                scheme.foreign_length()
+            ),
+            Self::HintIsSecret => "hint contains the secret".to_string(),
+            Self::NoFilter => "no filter is given".to_string(),
+            Self::DomainWithoutAccount => "domain is given, and account_id is not".to_string(),
+            Self::UnknownAction(action) => format!("{} is not an action", quoted(action)),
             Self::GraceWithoutEnd(id) => format!("token {id} was reset, so its grace must end"),
             Self::ImpossibleGrace => "grace is negative, infinite or too long".to_string(),
             Self::MetadataNotObject => "metadata is not a JSON object".to_string(),
@@ -177,6 +234,20 @@ impl ArgumentError {
             Self::NoDomain => "Name a domain, or pass all_domains => true to mean every domain of the account.",
             Self::DomainAndAllDomains => "Call the function once for the domain and once for all domains.",
             Self::ExpiryTooLate => "Pass an earlier time, or infinity for a token that never expires.",
+            Self::BeyondMaxLifetime { latest, .. } => return format!("Pass a time that is no later than {latest}."),
+            Self::CreatedInTheFuture => "Pass when the token was created elsewhere, or leave it out for now.",
+            Self::NetworkCount(_) => {
+                "Pass an array such as ARRAY['192.0.2.0/24']::cidr[]; {0.0.0.0/0,::/0} means anywhere."
+            }
+            Self::UnknownScheme(_) => "Use token_auth, sha256, sha256_after_pipe or sha512.",
+            Self::SecretOrDigest => "Pass the secret itself, or its digest as the other system stores it.",
+            Self::SecretLength(_) => "A shorter secret can be guessed: give its holder a new token.",
+            Self::NotOwnForm => "Leave scheme out, or pass sha256.",
+            Self::DigestLength { .. } => "Pass its bytes: decode(..., 'hex') or decode(..., 'base64').",
+            Self::HintIsSecret => "Pass only its beginning, or leave hint out.",
+            Self::NoFilter => "Pass at least one of account_id, owner, created_by, created_before and domain.",
+            Self::DomainWithoutAccount => "Names of domains are unique in an account: pass account_id, too.",
+            Self::UnknownAction(_) => "Use delete or pause.",
             Self::GraceWithoutEnd(_) => "Pass the time at which its grace ends.",
             Self::MetadataNotObject => "Pass an object such as {\"plan\": \"pro\"}, encoded once.",
             Self::ExpiryInThePast => {

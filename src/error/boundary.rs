@@ -73,11 +73,15 @@ pub fn map_unique_violation<T>(what: &'static str, name: &str, statement: impl F
 /// Runs a statement that deletes or changes an object, and returns an error if rows of an application refer to it.
 ///
 /// The error must end the function: the failed statement is not rolled back.
-pub fn map_foreign_key_violation<T>(what: &'static str, id: i64, statement: impl FnOnce() -> T) -> Result<T, Error> {
+/// `object` completes "rows of another table refer to ...".
+pub fn map_foreign_key_violation<T>(
+    object: impl Fn() -> String + UnwindSafe + RefUnwindSafe,
+    statement: impl FnOnce() -> T,
+) -> Result<T, Error> {
     map_violation(statement, PgSqlErrorCode::ERRCODE_FOREIGN_KEY_VIOLATION, |fields| {
         (!fields.table().is_empty()).then(|| {
             let by = redacted(&format!("{}.{}", fields.schema(), fields.table()));
-            StateError::Referenced { what, id, by, constraint: fields.constraint() }.into()
+            StateError::Referenced { object: object(), by, constraint: fields.constraint() }.into()
         })
     })
 }

@@ -42,6 +42,12 @@ pub enum MissingRight {
     Lifetime(String),
     /// A life as long as that of this token. `action` completes "cannot ... token 1".
     LifeOf { other: i64, action: &'static str },
+    /// To be accepted from all networks that the call would give.
+    Networks,
+    /// To be accepted from all networks of this token. `action` completes "cannot ... token 1".
+    NetworksOf { other: i64, action: &'static str },
+    /// The owner that the call would give.
+    Owner,
 }
 
 impl PermissionError {
@@ -63,6 +69,8 @@ impl PermissionError {
                 MissingRight::AccessToDomain => "lacks_access_to_domain",
                 MissingRight::AccessOf(_) => "lacks_access_of_token",
                 MissingRight::Lifetime(_) | MissingRight::LifeOf { .. } => "longer_life",
+                MissingRight::Networks | MissingRight::NetworksOf { .. } => "more_networks",
+                MissingRight::Owner => "another_owner",
             },
             Self::NotForTokens { .. } => "not_for_tokens",
         }
@@ -101,6 +109,13 @@ impl PermissionError {
                 MissingRight::LifeOf { other, action } => {
                     format!("token {token_id} cannot {action} token {other}, which lives longer than it does")
                 }
+                MissingRight::Networks => {
+                    format!("token {token_id} cannot create a token for other networks than its own")
+                }
+                MissingRight::NetworksOf { other, action } => {
+                    format!("token {token_id} cannot {action} token {other}, which is accepted from more networks")
+                }
+                MissingRight::Owner => format!("token {token_id} cannot create a token of another owner"),
             },
             Self::NotForTokens { token_id, action } => format!("token {token_id} of this transaction may not {action}"),
         }
@@ -130,6 +145,9 @@ impl PermissionError {
                 MissingRight::AccessOf(_) => "Authenticate as a token that has all the access of the other.",
                 MissingRight::Lifetime(_) => "Pass an expires_at that is no later.",
                 MissingRight::LifeOf { .. } => "Authenticate as a token that lives as long, or never expires.",
+                MissingRight::Networks => "Leave networks out: the new token has those of the session token.",
+                MissingRight::NetworksOf { .. } => "Authenticate as a token that is accepted from them, too.",
+                MissingRight::Owner => "Leave owner out: the new token has that of the session token.",
             },
             Self::NotForTokens { .. } => "Do it in a transaction that is not authenticated as a token.",
         }

@@ -11,8 +11,14 @@ use super::redact::quoted;
 pub enum StateError {
     /// 23505: the name is taken.
     Taken { what: &'static str, name: String },
+    /// 23505: a token with this secret exists.
+    SecretTaken(i64),
+    /// 23505: the account has a token that was created with the same `request_id`.
+    RequestRepeated(i64),
+    /// 53400: the account has as many live tokens as its profile allows.
+    TooManyTokens { profile: ProfileName, account_id: i64, limit: i32 },
     /// 23503: rows of another table refer to the object.
-    Referenced { what: &'static str, id: i64, by: String, constraint: String },
+    Referenced { object: String, by: String, constraint: String },
     /// 23001, or with `retry` 40001: the snapshot of the transaction still shows another live token.
     LastToken { domain: DomainName, profile: ProfileName, retry: bool },
     /// 23001
@@ -44,7 +50,8 @@ impl StateError {
 
     fn code(&self) -> PgSqlErrorCode {
         match self {
-            Self::Taken { .. } => ERRCODE_UNIQUE_VIOLATION,
+            Self::Taken { .. } | Self::SecretTaken(_) | Self::RequestRepeated(_) => ERRCODE_UNIQUE_VIOLATION,
+            Self::TooManyTokens { .. } => ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
             Self::Referenced { .. } => ERRCODE_FOREIGN_KEY_VIOLATION,
             Self::LastToken { retry: true, .. } => ERRCODE_T_R_SERIALIZATION_FAILURE,
             Self::LastToken { .. } | Self::LastTokenTruncated { .. } => ERRCODE_RESTRICT_VIOLATION,
@@ -63,6 +70,9 @@ impl StateError {
     fn word(&self) -> &'static str {
         match self {
             Self::Taken { .. } => "name_taken",
+            Self::SecretTaken(_) => "secret_taken",
+            Self::RequestRepeated(_) => "request_repeated",
+            Self::TooManyTokens { .. } => "max_tokens",
             Self::Referenced { .. } => "referenced",
             Self::LastToken { .. } | Self::LastTokenTruncated { .. } => "last_token",
             Self::AlreadyReset(_) => "already_reset",
@@ -80,8 +90,14 @@ impl StateError {
     fn message(&self) -> String {
         match self {
             Self::Taken { what, name } => format!("{what} {} already exists", quoted(name)),
-            Self::Referenced { what, id, by, constraint } => format!(
-                "rows of table {by} refer to {what} {id}, or to what goes with it (foreign key {})",
+            Self::SecretTaken(id) => format!("token {id} has this secret already"),
+            Self::RequestRepeated(id) => format!("token {id} was already created by this request"),
+            Self::TooManyTokens { profile, account_id, limit } => format!(
+                "account {account_id} has {limit} live tokens, and {} allows no more (max_tokens)",
+                profile.shown()
+            ),
+            Self::Referenced { object, by, constraint } => format!(
+                "rows of table {by} refer to {object}, or to what goes with it (foreign key {})",
                 quoted(constraint)
             ),
             Self::LastToken { domain, profile, retry: false } => format!(
@@ -119,6 +135,11 @@ impl StateError {
     fn hint(&self) -> &'static str {
         match self {
             Self::Taken { .. } => "Choose another name.",
+            Self::SecretTaken(_) => "It was imported before: leave it as it is, or delete that token first.",
+            Self::RequestRepeated(_) => {
+                "Its secret was shown in the first reply: reset the token if that is lost, or pass a new request_id."
+            }
+            Self::TooManyTokens { .. } => "Delete a token that is not needed.",
             Self::Referenced { .. } => {
                 "Delete those rows first, or declare the foreign key with ON DELETE CASCADE or ON DELETE SET NULL."
             }

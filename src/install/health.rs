@@ -149,7 +149,7 @@ fn trigger_states() -> Check {
            FROM pg_catalog.pg_trigger t
            JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
            JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
-          CROSS JOIN LATERAL (SELECT CASE WHEN t.tgname IN ('_invalidate_cache', '_invalidate_cache_truncate',
+          CROSS JOIN LATERAL (SELECT CASE WHEN t.tgname IN ('_announce_scheme', '_invalidate_cache', '_invalidate_cache_truncate',
                                                             'protect_presets_truncate') THEN 'A'
                                           WHEN t.tgname = 'skip_replicated_presets' THEN 'R'
                                           ELSE 'O' END) state (wanted)

@@ -25,7 +25,7 @@ fn grant_access(
     );
     guarded(|| {
         let (target, domain_id) = authorized(id, domain, all_domains, account_id)?;
-        target.check_caller_outlives("grant access to")?;
+        target.check_caller_reaches("grant access to")?;
         let scopes = checked::scopes(scopes, &target.account.profile)?;
         target.check_grants(&[Access::new(domain_id, scopes.iter().map(String::as_str))])?;
         Ok(GRANT.execute(&[target.account.id.into(), target.row.id.into(), domain_id.into(), scopes.into()]) > 0)

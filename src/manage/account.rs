@@ -58,7 +58,7 @@ fn rename_account(id: Option<i64>, name: TextArg<'_>, account_id: Option<i64>) -
         let name = new_name(name, "name")?;
         let id = authorized(id, account_id, RowLock::NoKeyUpdate)?.account.id;
         Ok(map_unique_violation("account", name, || {
-            map_foreign_key_violation("account", id, || RENAME.execute(&[id.into(), name.into()]))
+            map_foreign_key_violation(|| format!("account {id}"), || RENAME.execute(&[id.into(), name.into()]))
         })?? > 0)
     })
 }
@@ -84,7 +84,8 @@ fn delete_account(id: Option<i64>, confirm_name: TextArg<'_>, account_id: Option
         if confirm_name != account.name {
             return Err(ArgumentError::NotConfirmed { what: "account", id: account.id }.into());
         }
-        Ok(map_foreign_key_violation("account", account.id, || DELETE.execute(&[account.id.into()]))? > 0)
+        Ok(map_foreign_key_violation(|| format!("account {}", account.id), || DELETE.execute(&[account.id.into()]))?
+            > 0)
     })
 }
 

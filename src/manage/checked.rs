@@ -5,7 +5,7 @@ use pgrx::datum::TimestampWithTimeZone;
 use token_auth_core::limits::{MAX_EXPIRY, MAX_METADATA, MAX_SCOPES};
 use token_auth_core::scope::Scope;
 
-use crate::arguments::{required, text};
+use crate::arguments::{TextArg, required, text};
 use crate::error::{ArgumentError, Error, excerpt};
 use crate::model::profile::Profile;
 use crate::pg::clock;
@@ -34,16 +34,29 @@ pub fn scopes(argument: Option<Array<'_, &[u8]>>, profile: &Profile) -> Result<V
     Ok(scopes)
 }
 
-/// Returns an expiry to set. NULL and `infinity` mean never, which is `None`.
-pub fn expiry(argument: Option<TimestampWithTimeZone>, profile: &Profile) -> Result<Option<Timestamp>, Error> {
+/// Returns an error unless a call names a domain, or asks for every domain: NULL alone must not give access to the whole account.
+pub fn some_domain(domain: TextArg<'_>, all_domains: bool) -> Result<(), Error> {
+    if domain.is_none() && !all_domains { Err(ArgumentError::NoDomain.into()) } else { Ok(()) }
+}
+
+/// Returns an expiry to set. NULL and `infinity` mean never, which is `None`. The life of the token begins at `start`.
+pub fn expiry(
+    argument: Option<TimestampWithTimeZone>,
+    profile: &Profile,
+    start: Timestamp,
+) -> Result<Option<Timestamp>, Error> {
     let expiry = argument.map(Timestamp::from).filter(|expiry| expiry.0 != i64::MAX);
-    let Some(expiry) = expiry else { return Ok(None) };
+    let Some(expiry) = expiry else {
+        profile.check_lifetime(None, start)?;
+        return Ok(None);
+    };
     profile.check_can_expire()?;
     if expiry <= clock::now() {
         Err(ArgumentError::ExpiryInThePast.into())
     } else if expiry.0 >= MAX_EXPIRY {
         Err(ArgumentError::ExpiryTooLate.into())
     } else {
+        profile.check_lifetime(Some(expiry), start)?;
         Ok(Some(expiry))
     }
 }

@@ -9,6 +9,7 @@ use crate::arguments::{TextArg, new_name, required};
 use crate::error::{StateError, guarded, map_foreign_key_violation, map_unique_violation};
 use crate::model::RowLock;
 use crate::permission::Action;
+use crate::pg::clock;
 use crate::pg::datum::Jsonb;
 use crate::pg::spi::Query;
 use crate::pg::tuple::Record;
@@ -28,17 +29,20 @@ fn create_domain(account_id: Option<i64>, name: TextArg<'_>) -> Record<3> {
         let id = INSERT.row(&[account.id.into(), name.into()], |row| row.get_not_null::<i64>(1));
         let id = id.ok_or_else(|| StateError::Taken { what: "domain", name: name.to_string() })?;
         let token = if account.profile.creates_domain_token {
+            target.check_room_for_token()?;
             let access = [Access::new(Some(id), ["*"])];
             let token = NewToken {
                 account,
                 home: Some(id),
                 name: TokenName::OfDomain(name),
-                expires_at: target.limit_lifetime(None),
+                owner: target.owner_or_own(None)?,
+                networks: target.networks_or_own(None)?,
+                expires_at: target.limit_lifetime(account.profile.default_expiry(clock::now())),
                 metadata: Jsonb::empty_object(),
                 is_paused: false,
                 access: &access,
             };
-            Some(token.issue()?)
+            Some(token.issue(None)?)
         } else {
             None
         };
@@ -78,6 +82,6 @@ fn delete_domain(id: Option<i64>, account_id: Option<i64>) -> bool {
     guarded(|| {
         let target = Target::domain(id, account_id)?.lock(RowLock::Update)?.lock_tokens().authorize_delete()?;
         let id = target.row.0;
-        Ok(map_foreign_key_violation("domain", id, || DELETE.execute(&[id.into()]))? > 0)
+        Ok(map_foreign_key_violation(|| format!("domain {id}"), || DELETE.execute(&[id.into()]))? > 0)
     })
 }

@@ -9,6 +9,7 @@ use std::os::unix::fs::MetadataExt as _;
 
 use rand::TryRng as _;
 use rand::rngs::SysRng;
+use token_auth_core::scheme::Scheme;
 use token_auth_core::seal::{Keys, NONCE, OpenError};
 use token_auth_core::secret::Digest;
 use zeroize::Zeroizing;
@@ -28,8 +29,14 @@ pub fn seal(profile: &Profile, token_id: i64, digest: &Digest, secret: &str) -> 
 }
 
 /// Opens the sealed copy of a token's secret.
-pub fn open(keys: &Keys, token_id: i64, digest: &Digest, sealed: &[u8]) -> Result<Zeroizing<String>, Error> {
-    keys.open(token_id, digest, sealed).map_err(|why| match why {
+pub fn open(
+    keys: &Keys,
+    token_id: i64,
+    scheme: Scheme,
+    digest: &Digest,
+    sealed: &[u8],
+) -> Result<Zeroizing<String>, Error> {
+    keys.open(token_id, scheme, digest, sealed).map_err(|why| match why {
         OpenError::UnknownKey => SealingError::UnknownKey(token_id).into(),
         OpenError::Broken => SealingError::Broken(token_id).into(),
     })

@@ -5,12 +5,16 @@
 mod access;
 mod account;
 mod checked;
+mod describe;
 mod domain;
 mod expansion;
+mod import;
 mod issue;
 mod keyring;
+mod leak;
 mod reset;
 mod reveal;
+mod revoke;
 pub mod sweep;
 mod target;
 mod token;

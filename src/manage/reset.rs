@@ -36,18 +36,21 @@ fn reset_token(
             .filter(|end| *end >= now && end.0 - now.0 <= MAX_GRACE)
             .ok_or(ArgumentError::ImpossibleGrace)?;
         let retires_at = old.expires_at.map_or(grace_end, |expiry| expiry.min(grace_end));
-        let expires_at = target.expiry_or(expires_at, expiry_of_successor(old, now))?;
+        let same_lifetime = profile.limit_expiry(expiry_of_successor(old, now), now);
+        let expires_at = target.expiry_or(expires_at, same_lifetime)?;
         // The successor's access needs no check: the caller may manage the old token, which has the same access.
         let successor = NewToken {
             account: &target.account,
             home: old.home,
             name: TokenName::AfterReset { name: &old.name, id: old.id },
+            owner: old.owner.clone(),
+            networks: target.limit_networks(old.networks.clone())?,
             expires_at,
             metadata: old.metadata.clone(),
             is_paused: old.is_paused,
             access: &access,
         };
-        let new = successor.issue()?;
+        let new = successor.issue(None)?;
         // The successor exists before the old token ends, so the last token of a domain can be reset.
         written("token", RETIRE.execute(&[old.id.into(), now.into(), new.id.into(), retires_at.into()]))?;
         Ok(Record([

@@ -1,6 +1,7 @@
 //! Sealed copies of secrets: revealing them, and sealing them again under another key.
 
 use pgrx::pg_extern;
+use token_auth_core::scheme::Scheme;
 use token_auth_core::seal::{Keys, MARK};
 use token_auth_core::secret::Digest;
 
@@ -12,16 +13,16 @@ use crate::pg::spi::{Query, ResultRow};
 
 #[pg_extern(sql = false)]
 fn reveal_token(id: Option<i64>, account_id: Option<i64>) -> String {
-    static READ: Query = Query::new("SELECT id, digest, sealed FROM token_auth.token WHERE id = $1");
+    static READ: Query = Query::new("SELECT id, scheme, digest, sealed FROM token_auth.token WHERE id = $1");
     guarded(|| {
         let target = Target::token_to_read(id, account_id)?.authorize()?;
         target.account.profile.check_can_reveal()?;
-        target.check_caller_outlives("reveal the secret of")?;
+        target.check_caller_reaches("reveal the secret of")?;
         let id = target.row.id;
         let token = READ.row_latest_snapshot(&[id.into()], SealedToken::read).ok_or(NotFound::Token(id))?;
         let sealed = token.sealed.as_deref().ok_or(SealingError::NotSealed(id))?;
         let keys = keyring::load()?.ok_or(SealingError::NoKeyToOpen(id))?;
-        Ok(keyring::open(&keys, id, &token.digest, sealed)?.to_string())
+        Ok(keyring::open(&keys, id, token.scheme, &token.digest, sealed)?.to_string())
     })
 }
 
@@ -63,7 +64,7 @@ fn reseal_account(account: i64, keys: &Keys, limit: i64) -> Result<i64, Error> {
     /// The tokens in memory at a time.
     const BATCH: i64 = 1000;
     static OUTDATED: Query = Query::new(
-        "SELECT id, digest, sealed
+        "SELECT id, scheme, digest, sealed
            FROM token_auth.token
           WHERE account_id = $1
             AND id > $2
@@ -80,9 +81,9 @@ fn reseal_account(account: i64, keys: &Keys, limit: i64) -> Result<i64, Error> {
         let batch = BATCH.min(limit - resealed);
         let arguments = [account.into(), last.into(), (MARK as i32).into(), mark.as_slice().into(), batch.into()];
         let tokens = OUTDATED.rows(&arguments, SealedToken::read);
-        for SealedToken { id, digest, sealed } in &tokens {
+        for SealedToken { id, scheme, digest, sealed } in &tokens {
             let sealed = sealed.as_deref().ok_or(SealingError::NotSealed(*id))?;
-            let secret = keyring::open(keys, *id, digest, sealed)?;
+            let secret = keyring::open(keys, *id, *scheme, digest, sealed)?;
             RESEAL.execute(&[(*id).into(), keys.seal(*id, digest, &secret, keyring::nonce()?).into()]);
             last = *id;
         }
@@ -96,6 +97,7 @@ fn reseal_account(account: i64, keys: &Keys, limit: i64) -> Result<i64, Error> {
 
 struct SealedToken {
     id: i64,
+    scheme: Scheme,
     digest: Digest,
     sealed: Option<Vec<u8>>,
 }
@@ -103,8 +105,10 @@ struct SealedToken {
 impl SealedToken {
     fn read(row: &ResultRow) -> Self {
         let digest: Vec<u8> = row.get_not_null(c"digest");
+        let scheme: String = row.get_not_null(c"scheme");
         Self {
             id: row.get_not_null(c"id"),
+            scheme: Scheme::from_name(scheme.as_bytes()).expect("a constraint keeps schemes to those that are known"),
             digest: digest.try_into().expect("a constraint keeps digests at 32 bytes"),
             sealed: row.get(c"sealed"),
         }

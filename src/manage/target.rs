@@ -7,15 +7,17 @@
 //! Locks are taken in the order of `model/mod.rs`.
 
 use pgrx::datum::TimestampWithTimeZone;
+use token_auth_core::network::Networks;
 use token_auth_core::scope::access::Access;
 
 use super::checked;
 use crate::arguments::{Tenant, TextArg, required, text};
-use crate::error::{Error, NotFound};
+use crate::error::{Error, NotFound, ProfileName, StateError};
 use crate::model::account::Account;
 use crate::model::token::Token;
 use crate::model::{RowLock, access, domain, token};
 use crate::permission::{Action, Caller, check_not_token};
+use crate::pg::clock;
 use crate::pg::datum::Timestamp;
 
 /// The constructors of targets. An id that the caller does not know is one that does not exist.
@@ -77,7 +79,12 @@ impl Target {
         let id = required(account_id, "account id")?;
         let is_known = Caller::current()?.knows_account(id);
         let account = if is_known { Account::lock(id, RowLock::KeyShare) } else { None };
-        Ok(Locked { account: account.ok_or(NotFound::Account(id))?, row: AccountOnly })
+        let mut account = account.ok_or(NotFound::Account(id))?;
+        // Tokens that count are created one after the other. Accounts are locked before their domains.
+        if account.profile.max_tokens.is_some() {
+            account = Account::lock(id, RowLock::NoKeyUpdate).ok_or(NotFound::Account(id))?;
+        }
+        Ok(Locked { account, row: AccountOnly })
     }
 
     /// Resolves a domain and locks its account. `account_id` is as for [`Target::account`].
@@ -201,6 +208,14 @@ impl Locked<Token> {
         let action = Action::ManageToken { id: self.row.id, home: self.row.home };
         self.check(action)
     }
+
+    /// Authorizes a caller that has presented the secret of the token, for what each bearer may do. `action` completes "may not
+    /// ...", for a session token.
+    pub fn authorize_bearer(self, action: &'static str) -> Result<Authorized<Token>, Error> {
+        let caller = Caller::current()?;
+        caller.check_no_token(action)?;
+        Ok(Authorized { account: self.account, row: self.row, caller, access: None })
+    }
 }
 
 impl<R> Authorized<R> {
@@ -219,7 +234,7 @@ impl<R> Authorized<R> {
         if argument.is_none() {
             return Ok(self.limit_lifetime(default));
         }
-        let expires_at = checked::expiry(argument, &self.account.profile)?;
+        let expires_at = checked::expiry(argument, &self.account.profile, clock::now())?;
         self.check_lifetime(expires_at)?;
         Ok(expires_at)
     }
@@ -227,6 +242,21 @@ impl<R> Authorized<R> {
     /// Returns an error if the caller may not give a token this expiry: see [`Caller::check_lifetime`].
     pub fn check_lifetime(&self, expires_at: Option<Timestamp>) -> Result<(), Error> {
         self.caller.check_lifetime(expires_at)
+    }
+
+    /// Returns the networks of a new token: see [`Caller::networks_or_own`].
+    pub fn networks_or_own(&self, given: Option<Option<Networks>>) -> Result<Option<Networks>, Error> {
+        self.caller.networks_or_own(given)
+    }
+
+    /// Returns default networks, limited to the caller's own: see [`Caller::limit_networks`].
+    pub fn limit_networks(&self, networks: Option<Networks>) -> Result<Option<Networks>, Error> {
+        self.caller.limit_networks(networks)
+    }
+
+    /// Returns the owner of a new token: see [`Caller::owner_or_own`].
+    pub fn owner_or_own(&self, owner: Option<&str>) -> Result<Option<String>, Error> {
+        self.caller.owner_or_own(owner)
     }
 
     /// Returns an error if the caller is a token. `action` completes "may not ...".
@@ -245,10 +275,25 @@ impl<R> Authorized<R> {
     }
 }
 
+impl Authorized<AccountOnly> {
+    /// Returns an error if the account has as many live tokens as its profile allows. Target::new_in has locked it accordingly.
+    pub fn check_room_for_token(&self) -> Result<(), Error> {
+        match self.account.profile.max_tokens {
+            Some(limit) if token::account_has_live(self.account.id, limit) => Err(StateError::TooManyTokens {
+                profile: ProfileName(self.account.profile.name.clone()),
+                account_id: self.account.id,
+                limit,
+            }
+            .into()),
+            _ => Ok(()),
+        }
+    }
+}
+
 impl Authorized<Token> {
-    /// Returns an error if the token lives longer than the caller: see [`Caller::check_outlives`].
-    pub fn check_caller_outlives(&self, action: &'static str) -> Result<(), Error> {
-        self.caller.check_outlives(self.row.id, self.row.expires_at, action)
+    /// Returns an error if the token lives longer than the caller, or has more networks: see [`Caller::check_reaches`].
+    pub fn check_caller_reaches(&self, action: &'static str) -> Result<(), Error> {
+        self.caller.check_reaches(&self.row, action)
     }
 
     /// Returns the access of the token: the one that the caller's rights were compared with, or else the current one.

@@ -5,10 +5,13 @@
 //! by the triggers that erase sealed copies.
 
 use pgrx::datum::Interval;
+use token_auth_core::limits::MAX_EXPIRY;
 use token_auth_core::scope::Scope;
 use token_auth_core::scope::resource::{self, Resource};
 
 use crate::error::{ArgumentError, Error, KnownScopes, NotFound, PermissionError, ProfileName, excerpt};
+use crate::pg::clock;
+use crate::pg::datum::Timestamp;
 use crate::pg::spi::{Query, ResultRow};
 
 /// The rules of a profile.
@@ -25,6 +28,10 @@ pub struct Profile {
     pub confirms_delete: bool,
     tokens_manage_tokens: bool,
     pub reset_grace: Interval,
+    default_lifetime: Option<Interval>,
+    max_lifetime: Option<Interval>,
+    /// The most live tokens of an account.
+    pub max_tokens: Option<i32>,
 }
 
 /// The most scopes that a hint lists: about a screen.
@@ -46,6 +53,37 @@ impl Profile {
             confirms_delete: row.get_not_null(c"confirms_delete"),
             tokens_manage_tokens: row.get_not_null(c"tokens_manage_tokens"),
             reset_grace: row.get_not_null(c"reset_grace"),
+            default_lifetime: row.get(c"default_lifetime"),
+            max_lifetime: row.get(c"max_lifetime"),
+            max_tokens: row.get(c"max_tokens"),
+        }
+    }
+
+    /// Returns the expiry of a token that is created at `now` without a given one: by the default lifetime, or the longest.
+    pub fn default_expiry(&self, now: Timestamp) -> Option<Timestamp> {
+        let default = self.default_lifetime.map(|lifetime| end_of(now, lifetime));
+        [default, self.latest_expiry(now)].into_iter().flatten().min()
+    }
+
+    /// Returns the latest expiry of a token whose life begins at `start`, or `None` if it may be never.
+    pub fn latest_expiry(&self, start: Timestamp) -> Option<Timestamp> {
+        self.max_lifetime.map(|lifetime| end_of(start, lifetime))
+    }
+
+    /// Returns an expiry that was not asked for, or the latest one that the profile allows if that is earlier.
+    pub fn limit_expiry(&self, expires_at: Option<Timestamp>, start: Timestamp) -> Option<Timestamp> {
+        [expires_at, self.latest_expiry(start)].into_iter().flatten().min()
+    }
+
+    /// Returns an error if a token whose life begins at `start` may not have this expiry, where `None` is never.
+    pub fn check_lifetime(&self, expires_at: Option<Timestamp>, start: Timestamp) -> Result<(), Error> {
+        match self.latest_expiry(start) {
+            Some(latest) if expires_at.is_none_or(|expiry| expiry > latest) => Err(ArgumentError::BeyondMaxLifetime {
+                profile: ProfileName(self.name.clone()),
+                latest: clock::to_utc_text(latest),
+            }
+            .into()),
+            _ => Ok(()),
         }
     }
 
@@ -124,6 +162,12 @@ impl Profile {
             Err(PermissionError::Profile { profile: ProfileName(self.name.clone()), rule, action, instead }.into())
         }
     }
+}
+
+/// Returns the end of a lifetime. It is never after the last possible expiry.
+fn end_of(start: Timestamp, lifetime: Interval) -> Timestamp {
+    let last = Timestamp(MAX_EXPIRY - 1);
+    clock::add(start, lifetime).map_or(last, |end| end.min(last))
 }
 
 /// Locks a profile FOR KEY SHARE, so that it is not deleted until the transaction ends.

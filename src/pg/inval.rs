@@ -22,7 +22,7 @@ use pgrx::pg_sys;
 ///
 /// If one statement sends a message about every slot, the messages must still fit: PostgreSQL treats its queue as full from
 /// 2,048 messages on (half of MAXNUMMESSAGES in storage/ipc/sinvaladt.c).
-pub const SLOTS: usize = 1024 + 512 + 1;
+pub const SLOTS: usize = 1024 + 512 + 2;
 
 /// The OID of slot 0. The slots have the last OIDs that exist.
 ///

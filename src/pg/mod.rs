@@ -11,6 +11,7 @@ pub mod error_fields;
 pub mod extension;
 pub mod guc;
 pub mod index_scan;
+pub mod inet;
 pub mod inval;
 pub mod log_hook;
 pub mod planner;

@@ -46,6 +46,26 @@ pub fn row_type(relation: pg_sys::Oid) -> pg_sys::Oid {
     unsafe { pg_sys::get_rel_type_id(relation) }
 }
 
+/// Waits until every transaction has ended that has written to a table so far. Others may write meanwhile.
+///
+/// The wait is one for a lock: it can be cancelled, and PostgreSQL finds a deadlock.
+pub fn wait_for_writers(table: &CStr) {
+    let table = find(table);
+    // SAFETY: reads a variable of the process.
+    let database = unsafe { pg_sys::MyDatabaseId };
+    // As SET_LOCKTAG_RELATION (storage/lock.h) does.
+    let tag = pg_sys::LOCKTAG {
+        locktag_field1: database.to_u32(),
+        locktag_field2: table.to_u32(),
+        locktag_field3: 0,
+        locktag_field4: 0,
+        locktag_type: pg_sys::LockTagType::LOCKTAG_RELATION as u8,
+        locktag_lockmethodid: pg_sys::DEFAULT_LOCKMETHOD as u8,
+    };
+    // SAFETY: the tag is copied. SHARE conflicts with ROW EXCLUSIVE, which every write to a table takes.
+    unsafe { pg_sys::WaitForLockers(tag, pg_sys::ShareLock as pg_sys::LOCKMODE, false) }
+}
+
 /// A column of a table of the extension, with its type.
 pub struct Column<T> {
     pub(super) number: pg_sys::AttrNumber,

@@ -171,6 +171,13 @@ impl<T: IntoDatum> OwnedVarlena<T> {
     }
 }
 
+impl<T> OwnedVarlena<T> {
+    /// Returns the bytes that it allocates, with `alloc_overhead` for each allocation.
+    pub fn heap_size(&self, alloc_overhead: usize) -> usize {
+        if self.words.spilled() { alloc_overhead + size_of_val(&*self.words) } else { 0 }
+    }
+}
+
 impl OwnedVarlena<Vec<u8>> {
     /// Returns a `bytea`.
     pub fn bytes(bytes: &[u8]) -> Self {

@@ -16,6 +16,12 @@ pub fn has_transaction_id() -> bool {
     u32::from(unsafe { pg_sys::GetTopTransactionIdIfAny() }) != 0
 }
 
+/// Returns the current subtransaction: no other of this session has the same numbers. The transaction has a transaction id.
+pub fn current_subtransaction() -> (u32, u32) {
+    // SAFETY: reads the state of the transaction.
+    unsafe { (pg_sys::GetTopTransactionIdIfAny().into(), pg_sys::GetCurrentSubTransactionId()) }
+}
+
 /// Raises PostgreSQL's own error if the transaction is read-only. `command` completes "cannot execute ...".
 pub fn check_not_read_only(command: &CStr) {
     // SAFETY: reads the state of the transaction, and the string during the call.

@@ -19,13 +19,17 @@ use crate::verify::state::TokenState;
 use crate::verify::{self, Verification};
 
 #[pg_extern(sql = false)]
-fn authenticate(secret: TextArg<'_>) -> Verification {
-    guarded(|| authenticate_as("authenticate", || verify::identify(secret)))
+fn authenticate(secret: TextArg<'_>, client: Option<VarlenaArg<'_>>) -> Verification {
+    guarded(|| authenticate_as("authenticate", || verify::identify(secret, client)))
 }
 
 #[pg_extern(sql = false)]
-fn authenticate_digest(digest: Option<VarlenaArg<'_>>) -> Verification {
-    guarded(|| authenticate_as("authenticate_digest", || verify::identify_digest(digest)))
+fn authenticate_digest(
+    digest: Option<VarlenaArg<'_>>,
+    scheme: Option<VarlenaArg<'_>>,
+    client: Option<VarlenaArg<'_>>,
+) -> Verification {
+    guarded(|| authenticate_as("authenticate_digest", || verify::identify_digest(digest, scheme, client)))
 }
 
 /// Authenticates the transaction as the token that `identify` returns, or refuses it.

@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use token_auth_core::decision::{self, AllowedDomains, Code, DomainQuery};
+use token_auth_core::decision::{self, AllowedDomains, Code, DomainQuery, Origin};
 use token_auth_core::identity::Identity;
 use token_auth_core::mvcc::ReadStamp;
 use token_auth_core::name;
@@ -80,9 +80,10 @@ impl SessionToken {
         self.stamp.is_current_for_token(self.token.id, self.token.account_id)
     }
 
-    /// Returns true if a verification without scope and domain is ok.
+    /// Returns true if a verification without scope and domain is ok, for the client that was authenticated.
     fn is_valid(&self) -> bool {
-        decision::decide(&self.token.rights, None, DomainQuery::AccountWide, || clock::now().0) == Code::Ok
+        let (no_domain, origin) = (DomainQuery::AccountWide, Origin::Authenticated);
+        decision::decide(&self.token.rights, None, no_domain, origin, || clock::now().0) == Code::Ok
     }
 
     /// Returns true if the token has a scope on the domain with this name, or account-wide without one. Returns `None` if

@@ -3,10 +3,11 @@
 //! The triggers are ENABLE ALWAYS, so that a logical replication worker fires them, too. See `verify/invalidation.rs`.
 
 use pgrx::{PgTrigger, pg_trigger};
+use token_auth_core::scheme::Scheme;
 
-use super::{TriggerResult, check_table, column_argument, id_in};
+use super::{TriggerResult, check_table, column_argument, id_in, name_in, new_row};
 use crate::error::{Error, guarded};
-use crate::verify::invalidation;
+use crate::verify::{invalidation, schemes};
 
 /// AFTER a change of a token or its access, for each row. The argument is the column with the token's id.
 #[pg_trigger(sql = false)]
@@ -28,6 +29,19 @@ fn invalidate_whole_cache<'a>(trigger: &'a PgTrigger<'a>) -> TriggerResult<'a> {
     guarded(|| {
         check_table(trigger)?;
         invalidation::invalidate_all();
+        Ok(())
+    });
+    Ok(None)
+}
+
+/// AFTER INSERT of a token that was imported, for each row.
+#[pg_trigger(sql = false)]
+fn announce_imported_scheme<'a>(trigger: &'a PgTrigger<'a>) -> TriggerResult<'a> {
+    guarded(|| {
+        check_table(trigger)?;
+        if let Some(scheme) = Scheme::from_name(name_in(&new_row(trigger)?, "scheme")?.as_bytes()) {
+            schemes::announce(scheme);
+        }
         Ok(())
     });
     Ok(None)

@@ -12,15 +12,39 @@ use std::rc::Rc;
 
 use token_auth_core::cache::{Cache, Equivalent, HeapSize};
 use token_auth_core::decision::DomainQuery;
-use token_auth_core::secret::Digest;
+use token_auth_core::scheme::Scheme;
+use token_auth_core::secret::{self, Digest};
 
 use super::invalidation::Stamp;
 use super::state::{AccountState, CachedToken, DomainState};
 use crate::guc;
 
-/// Returns the token with this digest, and the query for the domain with this folded name, if both are cached and consistent.
-pub fn find(digest: &Digest, name: Option<&str>) -> Option<(Rc<CachedToken>, DomainQuery)> {
-    let cached = token(digest)?;
+/// The key of a cached token.
+///
+/// A secret of our own form and its digest are one key. For other secrets the two differ: a digest that is presented as a secret
+/// must not find the token of that digest.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct TokenKey {
+    /// The scheme of the digest, or `None` for SHA-256 of a whole secret that another system made.
+    scheme: Option<Scheme>,
+    digest: Digest,
+}
+
+impl TokenKey {
+    /// The key of a token whose digest is presented, or whose secret has our own form.
+    pub fn of_digest(scheme: Scheme, digest: Digest) -> Self {
+        Self { scheme: Some(scheme), digest }
+    }
+
+    /// The key of a token whose secret another system made.
+    pub fn of_imported(secret: &[u8]) -> Self {
+        Self { scheme: None, digest: secret::digest(secret) }
+    }
+}
+
+/// Returns the token with this key, and the query for the domain with this folded name, if both are cached and consistent.
+pub fn find(key: &TokenKey, name: Option<&str>) -> Option<(Rc<CachedToken>, DomainQuery)> {
+    let cached = token(key)?;
     let Some(name) = name else { return Some((cached, DomainQuery::AccountWide)) };
     let query = cached.token.query_for(Some(&*consistent_domain(&cached, name)?));
     Some((cached, query))
@@ -31,8 +55,8 @@ pub fn consistent_domain(cached: &CachedToken, name: &str) -> Option<Rc<DomainSt
     domain(cached.token.account_id, name).filter(|domain| cached.is_consistent_with(domain))
 }
 
-fn token(digest: &Digest) -> Option<Rc<CachedToken>> {
-    get(&KeyRef::Token(digest), |state, stamp| match state {
+fn token(key: &TokenKey) -> Option<Rc<CachedToken>> {
+    get(&KeyRef::Token(key), |state, stamp| match state {
         CachedState::Token(cached) if stamp.is_current_for_token(cached.token.id, cached.token.account_id) => {
             Some(Rc::clone(cached))
         }
@@ -56,9 +80,9 @@ fn domain(account_id: i64, folded: &str) -> Option<Rc<DomainState>> {
 }
 
 /// Inserts a token that was just read.
-pub fn insert_token(cached: &Rc<CachedToken>) {
+pub fn insert_token(key: TokenKey, cached: &Rc<CachedToken>) {
     let stamp = Stamp::of_token(cached.token.id, cached.token.account_id);
-    insert(Key::Token(cached.token.digest), CachedState::Token(Rc::clone(cached)), stamp);
+    insert(Key::Token(key), CachedState::Token(Rc::clone(cached)), stamp);
 }
 
 /// Inserts an account that was just read.
@@ -128,7 +152,8 @@ impl HeapSize for Entry {
             + match &self.state {
                 CachedState::Token(cached) => size_of::<CachedToken>() + cached.heap_size(ALLOC_OVERHEAD),
                 CachedState::Account(account) => {
-                    size_of::<AccountState>() + account.read_stamp.heap_size(ALLOC_OVERHEAD)
+                    let name = account.name.heap_size(ALLOC_OVERHEAD);
+                    size_of::<AccountState>() + name + account.read_stamp.heap_size(ALLOC_OVERHEAD)
                 }
                 CachedState::Domain(domain) => {
                     let name = ALLOC_OVERHEAD + domain.name.len();
@@ -140,14 +165,14 @@ impl HeapSize for Entry {
 
 #[derive(PartialEq, Eq)]
 enum Key {
-    Token(Digest),
+    Token(TokenKey),
     Account(i64),
     Domain(i64, Box<str>),
 }
 
 /// A borrowed [`Key`].
 enum KeyRef<'a> {
-    Token(&'a Digest),
+    Token(&'a TokenKey),
     Account(i64),
     Domain(i64, &'a str),
 }
@@ -164,7 +189,7 @@ impl HeapSize for Key {
 impl Key {
     fn as_ref(&self) -> KeyRef<'_> {
         match self {
-            Key::Token(digest) => KeyRef::Token(digest),
+            Key::Token(key) => KeyRef::Token(key),
             Key::Account(id) => KeyRef::Account(*id),
             Key::Domain(account_id, name) => KeyRef::Domain(*account_id, name),
         }
@@ -174,7 +199,7 @@ impl Key {
 impl Equivalent<Key> for KeyRef<'_> {
     fn equivalent(&self, key: &Key) -> bool {
         match (self, key) {
-            (KeyRef::Token(digest), Key::Token(other)) => *digest == other,
+            (KeyRef::Token(key), Key::Token(other)) => *key == other,
             (KeyRef::Account(id), Key::Account(other)) => id == other,
             (KeyRef::Domain(account_id, name), Key::Domain(other_account, other_name)) => {
                 account_id == other_account && **name == **other_name
@@ -194,7 +219,7 @@ impl Hash for KeyRef<'_> {
     fn hash<H: Hasher>(&self, hasher: &mut H) {
         match self {
             // A digest is uniformly distributed, so a part of it is enough.
-            KeyRef::Token(digest) => hasher.write(&digest[..8]),
+            KeyRef::Token(key) => hasher.write(&key.digest[..8]),
             KeyRef::Account(id) => id.hash(hasher),
             KeyRef::Domain(account_id, name) => (account_id, name).hash(hasher),
         }

@@ -12,6 +12,7 @@ use super::state::COLUMNS;
 use crate::error::guarded;
 use crate::pg::datum::{Jsonb, Timestamp};
 use crate::pg::index_scan::IndexedTable;
+use crate::pg::inet::CidrArray;
 use crate::pg::inval::{self, WatchStamp};
 use crate::pg::relation::{self, Column, OpenTable};
 use crate::pg::tuple::RowTemplate;
@@ -33,6 +34,8 @@ pub struct Catalog {
     pub not_found: OnceCell<RowTemplate<COLUMNS>>,
     /// True if each table has its trigger `_invalidate_cache`, ENABLE ALWAYS, so that reads can be cached.
     pub sends_invalidations: bool,
+    /// True if the table of tokens has its trigger `_announce_scheme`, ENABLE ALWAYS, so that the schemes in use can be cached.
+    pub announces_schemes: bool,
 }
 
 macro_rules! table {
@@ -67,9 +70,10 @@ macro_rules! table {
 table!(
     /// `token_auth.token`
     TokenTable = c"token" {
-        id: i64, account_id: i64, domain_id: i64, name: OwnedVarlena<String>, digest: FixedBytea<32>,
-        paused_at: Timestamp, expires_at: Timestamp, metadata: OwnedVarlena<Jsonb>,
-    } by { by_id = c"token_pkey", by_digest = c"token_digest_excl" }
+        id: i64, account_id: i64, domain_id: i64, name: OwnedVarlena<String>, owner: OwnedVarlena<String>,
+        digest: FixedBytea<32>, scheme: String, networks: CidrArray, paused_at: Timestamp, expires_at: Timestamp,
+        metadata: OwnedVarlena<Jsonb>,
+    } by { by_id = c"token_pkey", by_digest = c"token_digest_excl", by_scheme = c"token_scheme_idx" }
 );
 table!(
     /// `token_auth.token_access`
@@ -78,7 +82,8 @@ table!(
 );
 table!(
     /// `token_auth.account`
-    AccountTable = c"account" { profile: OwnedVarlena<String>, paused_at: Timestamp } by { by_id = c"account_pkey" }
+    AccountTable = c"account" { name: OwnedVarlena<String>, profile: OwnedVarlena<String>, paused_at: Timestamp }
+        by { by_id = c"account_pkey" }
 );
 table!(
     /// `token_auth.profile`
@@ -149,9 +154,9 @@ impl Catalog {
         let (token, access, account) = (TokenTable::find(), AccessTable::find(), AccountTable::find());
         let (profile, domain) = (ProfileTable::find(), DomainTable::find());
         let oids = [token.oid, access.oid, account.oid, profile.oid, domain.oid];
-        let has_trigger =
-            |oid: &_| OpenTable::open(*oid).is_some_and(|table| table.has_trigger_always(c"_invalidate_cache"));
-        let sends_invalidations = oids.iter().all(has_trigger);
+        let has_trigger = |oid, name| OpenTable::open(oid).is_some_and(|table| table.has_trigger_always(name));
+        let sends_invalidations = oids.into_iter().all(|oid| has_trigger(oid, c"_invalidate_cache"));
+        let announces_schemes = has_trigger(token.oid, c"_announce_scheme");
         let verification_relation = relation::find(c"verification");
         let verification = relation::row_type(verification_relation);
         let (malformed, not_found) = (OnceCell::new(), OnceCell::new());
@@ -166,6 +171,7 @@ impl Catalog {
             malformed,
             not_found,
             sends_invalidations,
+            announces_schemes,
         }
     }
 

@@ -6,24 +6,32 @@
 use std::rc::Rc;
 
 use token_auth_core::decision::DomainQuery;
+use token_auth_core::scheme::Scheme;
 use token_auth_core::secret::Digest;
 
-use super::cache;
+use super::cache::{self, TokenKey};
 use super::reader::{ConsistentReads, SnapshotReader};
 use super::result;
 use super::state::{AccountState, CachedToken, DomainState};
 
-/// Reads the token with this digest, and the domain of its account with this folded name, and caches them.
-pub fn read_and_cache(digest: &Digest, name: Option<&str>) -> Option<(Rc<CachedToken>, DomainQuery)> {
+/// The digests of a secret by the schemes in use, or a digest that was presented itself.
+pub type Candidates = [(Scheme, Digest)];
+
+/// Reads the token with one of these digests, and the domain of its account with this folded name, and caches them.
+pub fn read_and_cache(
+    key: TokenKey,
+    candidates: &Candidates,
+    name: Option<&str>,
+) -> Option<(Rc<CachedToken>, DomainQuery)> {
     let mut reads = ConsistentReads::new();
     let (fetched, is_cacheable) = loop {
-        let fetched = Fetched::read(&reads.begin_attempt(), digest, name);
+        let fetched = Fetched::read(&reads.begin_attempt(), candidates, name);
         if let Some(is_cacheable) = reads.end_attempt() {
             break (fetched?, is_cacheable);
         }
     };
     if is_cacheable {
-        fetched.insert_into_cache();
+        fetched.insert_into_cache(key);
     }
     let query = name.map_or(DomainQuery::AccountWide, |_| fetched.cached.token.query_for(fetched.domain.as_deref()));
     Some((fetched.cached, query))
@@ -38,10 +46,10 @@ struct Fetched {
 }
 
 impl Fetched {
-    fn read(reader: &SnapshotReader, digest: &Digest, name: Option<&str>) -> Option<Self> {
+    fn read(reader: &SnapshotReader, candidates: &Candidates, name: Option<&str>) -> Option<Self> {
         let mut cached_account: fn(i64) -> Option<AccountState> = cache::account;
         loop {
-            let fetched = Self::token(reader, digest, cached_account)?;
+            let fetched = Self::token(reader, candidates, cached_account)?;
             let Some(name) = name else { return Some(fetched) };
             if let Some(domain) = cache::consistent_domain(&fetched.cached, name) {
                 return Some(Self { domain: Some(domain), ..fetched });
@@ -59,24 +67,24 @@ impl Fetched {
     /// Reads the token. Its account is read if the cached one is not consistent with it.
     fn token(
         reader: &SnapshotReader,
-        digest: &Digest,
+        candidates: &Candidates,
         cached_account: impl FnOnce(i64) -> Option<AccountState>,
     ) -> Option<Self> {
-        let row = reader.token_by_digest(digest)?;
+        let row = candidates.iter().find_map(|(scheme, digest)| reader.token_by_digest(*scheme, digest))?;
         let cached_account = cached_account(row.account_id).filter(|account| row.is_consistent_with(account));
         let (account, was_read) = match cached_account {
             Some(account) => (account, false),
             None => (reader.account(row.account_id)?, true),
         };
-        let template = result::template(&row);
+        let template = result::template(&row, &account);
         let token = row.into_state(&account).expect("the account was read under the same snapshot, or is consistent");
         let cached = Rc::new(CachedToken { token, template });
         Some(Self { cached, read_account: was_read.then(|| account), domain: None, domain_was_read: false })
     }
 
-    fn insert_into_cache(&self) {
+    fn insert_into_cache(&self, key: TokenKey) {
         let account_id = self.cached.token.account_id;
-        cache::insert_token(&self.cached);
+        cache::insert_token(key, &self.cached);
         if let Some(account) = &self.read_account {
             cache::insert_account(account_id, account.clone());
         }

@@ -2,7 +2,7 @@
 //!
 //! Triggers on the tables send an invalidation message for each changed row, for whoever changes it (`triggers/invalidate.rs`).
 //! A token has one of [`TOKENS`] slots, by its id. An account and its domains have one of [`ACCOUNTS`] slots. Everything
-//! that all accounts share (profiles, and TRUNCATE) has one slot. How a session counts the messages is in `pg/inval.rs`.
+//! that all accounts share (profiles, and TRUNCATE) has one slot, and so have the schemes of imported tokens. How a session counts the messages is in `pg/inval.rs`.
 
 use crate::pg::inval::{self, SLOTS};
 use crate::pg::xact;
@@ -13,7 +13,9 @@ const TOKENS: usize = 1024;
 const ACCOUNTS: usize = 512;
 /// The slot of everything that all accounts share.
 const SHARED_SLOT: usize = TOKENS + ACCOUNTS;
-const _: () = assert!(SHARED_SLOT + 1 == SLOTS);
+/// The slot of the schemes in use.
+const SCHEMES_SLOT: usize = SHARED_SLOT + 1;
+const _: () = assert!(SCHEMES_SLOT + 1 == SLOTS);
 
 /// The state of the counters when something was read. A cached read is current as long as they are the same.
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +40,11 @@ impl Stamp {
         Self::new(changes_of_account(account_id))
     }
 
+    /// Returns the current stamp of a read of the schemes in use.
+    pub fn of_schemes() -> Self {
+        Self::new(changes_of_schemes())
+    }
+
     /// Returns true if a rollback in this session makes the read out of date.
     pub fn depends_on_aborts(&self) -> bool {
         self.aborts != ANY_ABORTS
@@ -51,6 +58,11 @@ impl Stamp {
     /// Returns true if a read that depends on an account is current.
     pub fn is_current_for_account(&self, account_id: i64) -> bool {
         self.is_current(changes_of_account(account_id))
+    }
+
+    /// Returns true if a read of the schemes in use is current.
+    pub fn is_current_for_schemes(&self) -> bool {
+        self.is_current(changes_of_schemes())
     }
 
     fn new(changes: u64) -> Self {
@@ -68,6 +80,15 @@ fn changes_of_token(token_id: i64, account_id: i64) -> u64 {
 
 fn changes_of_account(account_id: i64) -> u64 {
     inval::slot_count(account_slot(account_id)) + inval::slot_count(SHARED_SLOT) + inval::watched_count()
+}
+
+fn changes_of_schemes() -> u64 {
+    inval::slot_count(SCHEMES_SLOT) + inval::slot_count(SHARED_SLOT) + inval::watched_count()
+}
+
+/// Invalidates the schemes in use in every session when this transaction commits.
+pub fn invalidate_schemes() {
+    inval::send(SCHEMES_SLOT);
 }
 
 /// Invalidates a token and its access in every session when this transaction commits.

@@ -11,18 +11,19 @@ pub mod invalidation;
 mod lookup;
 pub mod reader;
 mod result;
+pub mod schemes;
 pub mod state;
 
 use std::rc::Rc;
 
 use pgrx::pg_extern;
-use token_auth_core::decision::{self, Code, DomainQuery};
+use token_auth_core::decision::{self, Code, DomainQuery, Origin};
 use token_auth_core::identity::Identity;
-use token_auth_core::secret::{self, Digest};
 
+use self::lookup::Presented;
 pub use self::result::Verification;
 use self::state::CachedToken;
-use crate::arguments::{TextArg, requested_scope};
+use crate::arguments::{TextArg, network, requested_scope, scheme_argument};
 use crate::error::guarded;
 use crate::pg::clock;
 use crate::pg::varlena::VarlenaArg;
@@ -32,8 +33,10 @@ fn verify_token(
     secret: Option<VarlenaArg<'_>>,
     scope: Option<VarlenaArg<'_>>,
     domain: Option<VarlenaArg<'_>>,
+    client: Option<VarlenaArg<'_>>,
 ) -> Verification {
-    verify(digest_of(bytes(secret)), bytes(scope), bytes(domain)).0
+    let question = Question { scope: bytes(scope), domain: bytes(domain), origin: network::origin(client) };
+    verify(Presented::secret(bytes(secret)), question).0
 }
 
 #[pg_extern(sql = false)]
@@ -41,8 +44,11 @@ fn verify_token_digest(
     digest: Option<VarlenaArg<'_>>,
     scope: Option<VarlenaArg<'_>>,
     domain: Option<VarlenaArg<'_>>,
+    client: Option<VarlenaArg<'_>>,
+    scheme: Option<VarlenaArg<'_>>,
 ) -> Verification {
-    verify(digest_argument(digest), bytes(scope), bytes(domain)).0
+    let question = Question { scope: bytes(scope), domain: bytes(domain), origin: network::origin(client) };
+    verify(presented_digest(digest, scheme), question).0
 }
 
 /// It never returns NULL, for callers that need a condition.
@@ -51,43 +57,64 @@ fn token_is_valid(
     secret: Option<VarlenaArg<'_>>,
     scope: Option<VarlenaArg<'_>>,
     domain: Option<VarlenaArg<'_>>,
+    client: Option<VarlenaArg<'_>>,
 ) -> bool {
-    decide(digest_of(bytes(secret)), bytes(scope), bytes(domain)).0 == Code::Ok
+    let question = Question { scope: bytes(scope), domain: bytes(domain), origin: network::origin(client) };
+    decide(Presented::secret(bytes(secret)), question).0 == Code::Ok
 }
 
 fn bytes(argument: Option<VarlenaArg<'_>>) -> Option<&[u8]> {
     argument.map(|VarlenaArg(bytes)| bytes)
 }
 
-fn digest_argument(digest: Option<VarlenaArg<'_>>) -> Option<Digest> {
-    bytes(digest).and_then(|digest| Digest::try_from(digest).ok())
+fn presented_digest<'a>(digest: Option<VarlenaArg<'a>>, scheme: Option<VarlenaArg<'_>>) -> Presented<'a> {
+    let scheme = scheme_argument(bytes(scheme)).unwrap_or_else(|error| guarded(|| Err(error)));
+    Presented::digest(bytes(digest), scheme)
 }
 
 /// Verifies a secret, and returns the identity of its token if the code is ok.
-pub fn identify(secret: TextArg<'_>) -> (Verification, Option<Identity>) {
-    identity_of(verify(digest_of(secret), None, None))
+pub fn identify(secret: TextArg<'_>, client: Option<VarlenaArg<'_>>) -> (Verification, Option<Identity>) {
+    identity_of(verify(Presented::secret(secret), Question::about_validity(client)))
 }
 
 /// Verifies a digest, and returns the identity of its token if the code is ok.
-pub fn identify_digest(digest: Option<VarlenaArg<'_>>) -> (Verification, Option<Identity>) {
-    identity_of(verify(digest_argument(digest), None, None))
+pub fn identify_digest(
+    digest: Option<VarlenaArg<'_>>,
+    scheme: Option<VarlenaArg<'_>>,
+    client: Option<VarlenaArg<'_>>,
+) -> (Verification, Option<Identity>) {
+    identity_of(verify(presented_digest(digest, scheme), Question::about_validity(client)))
 }
 
 fn identity_of((verification, valid): (Verification, Option<Rc<CachedToken>>)) -> (Verification, Option<Identity>) {
     (verification, valid.map(|cached| cached.token.identity()))
 }
 
-/// Returns the digest of a secret, or `None` if it does not have the form of one.
-fn digest_of(secret: TextArg<'_>) -> Option<Digest> {
-    secret.filter(|secret| secret::is_well_formed(secret)).map(secret::digest)
+/// Returns the id of the token with this secret, whether it is valid or not.
+pub fn token_of_secret(secret: TextArg<'_>) -> Option<i64> {
+    lookup::token_and_domain(&Presented::secret(secret), None).ok().map(|(cached, _)| cached.token.id)
 }
 
-/// Returns the verification, and the token if the code is ok. `digest` is `None` if the secret or the digest is malformed.
+/// What is asked about a token.
+struct Question<'a> {
+    scope: TextArg<'a>,
+    domain: TextArg<'a>,
+    origin: Origin,
+}
+
+impl Question<'_> {
+    /// The question whether a token is valid, for a client.
+    fn about_validity(client: Option<VarlenaArg<'_>>) -> Self {
+        Self { scope: None, domain: None, origin: network::origin(client) }
+    }
+}
+
+/// Returns the verification, and the token if the code is ok.
 ///
 /// It is called at each request of an application, so only what can fail is guarded: the check of the scope, and reading.
 /// Forming a row fails only if there is no memory, or if the extension's type was altered.
-fn verify(digest: Option<Digest>, scope: TextArg<'_>, domain: TextArg<'_>) -> (Verification, Option<Rc<CachedToken>>) {
-    match decide(digest, scope, domain) {
+fn verify(presented: Presented<'_>, question: Question<'_>) -> (Verification, Option<Rc<CachedToken>>) {
+    match decide(presented, question) {
         (code, Some((cached, domain))) => {
             let verification = result::of_token(&cached, code, domain);
             (verification, Some(cached).filter(|_| code == Code::Ok))
@@ -98,14 +125,14 @@ fn verify(digest: Option<Digest>, scope: TextArg<'_>, domain: TextArg<'_>) -> (V
 
 /// Returns the code, and the token and the domain if there is a token.
 #[inline]
-fn decide(
-    digest: Option<Digest>,
-    scope: TextArg<'_>,
-    domain: TextArg<'_>,
-) -> (Code, Option<(Rc<CachedToken>, DomainQuery)>) {
-    let scope = requested_scope(scope).unwrap_or_else(|error| guarded(|| Err(error)));
-    let Some(digest) = digest else { return (Code::Malformed, None) };
-    let Some((cached, domain)) = lookup::token_and_domain(&digest, domain) else { return (Code::NotFound, None) };
-    let code = decision::decide(&cached.token.rights, scope.as_ref(), domain, || clock::now().0);
-    (code, Some((cached, domain)))
+fn decide(presented: Presented<'_>, question: Question<'_>) -> (Code, Option<(Rc<CachedToken>, DomainQuery)>) {
+    let scope = requested_scope(question.scope).unwrap_or_else(|error| guarded(|| Err(error)));
+    match lookup::token_and_domain(&presented, question.domain) {
+        Ok((cached, domain)) => {
+            let code =
+                decision::decide(&cached.token.rights, scope.as_ref(), domain, question.origin, || clock::now().0);
+            (code, Some((cached, domain)))
+        }
+        Err(code) => (code, None),
+    }
 }

@@ -10,11 +10,13 @@ use token_auth_core::decision::AllowedDomains;
 use token_auth_core::identity::Identity;
 use token_auth_core::mvcc::{self, ReadStamp};
 use token_auth_core::name;
+use token_auth_core::scheme::Scheme;
 use token_auth_core::scope::access::{Access, AccessRows};
 use token_auth_core::secret::Digest;
 
 use super::catalog::{Catalog, DomainTable};
 use super::state::{AccountState, DomainState, TokenRow, TokenState};
+use crate::arguments::network;
 use crate::pg::index_scan::{ScanKey, TableRow};
 use crate::pg::inval;
 use crate::pg::snapshot::{CurrentSnapshot, TransactionId, next_full_transaction_id};
@@ -91,8 +93,8 @@ impl SnapshotReader {
         self.empty_stamp.clone()
     }
 
-    /// Returns the token with this digest, and its access.
-    pub fn token_by_digest(&self, digest: &Digest) -> Option<TokenRow> {
+    /// Returns the token with this scheme and digest, and its access.
+    pub fn token_by_digest(&self, scheme: Scheme, digest: &Digest) -> Option<TokenRow> {
         // The table is closed before another one is opened: who holds one lock at a time is in no deadlock.
         let mut found = {
             let (catalog, table) = Catalog::open(|catalog| (catalog.token.oid, catalog.token.by_digest));
@@ -102,6 +104,9 @@ impl SnapshotReader {
                 let row = scan.next()?;
                 // The hash index finds every digest with the same hash code of 32 bits.
                 if row.get_not_null(&catalog.token.digest).0 == *digest {
+                    if row.get_not_null(&catalog.token.scheme) != scheme.as_str() {
+                        return None;
+                    }
                     break self.token_row(&catalog, &row);
                 }
             }
@@ -125,6 +130,14 @@ impl SnapshotReader {
         Some(found.into_state(&account).expect("both were read under one snapshot"))
     }
 
+    /// Returns true if a token of this scheme exists.
+    pub fn has_scheme(&self, scheme: Scheme) -> bool {
+        let (_catalog, table) = Catalog::open(|catalog| (catalog.token.oid, catalog.token.by_scheme));
+        let name = OwnedVarlena::text(scheme.as_str());
+        let mut scan = table.scan(&[ScanKey::text(&name, pg_sys::DEFAULT_COLLATION_OID)], &self.snapshot);
+        scan.next().is_some()
+    }
+
     fn token_row(&self, catalog: &Catalog, row: &TableRow<'_>) -> TokenRow {
         let columns = &catalog.token;
         TokenRow {
@@ -133,6 +146,8 @@ impl SnapshotReader {
             account_id: row.get_not_null(&columns.account_id),
             home: row.get(&columns.domain_id),
             name: row.get_not_null(&columns.name),
+            owner: row.get(&columns.owner),
+            networks: row.get(&columns.networks).map(network::of_column),
             is_paused: !row.is_null(&columns.paused_at),
             expires_at: row.get(&columns.expires_at),
             metadata: row.get_not_null(&columns.metadata),
@@ -158,12 +173,13 @@ impl SnapshotReader {
 
     /// Returns an account, with the rules of its profile.
     pub fn account(&self, id: i64) -> Option<AccountState> {
-        let (is_paused, profile, mut read_stamp) = {
+        let (name, is_paused, profile, mut read_stamp) = {
             let (catalog, table) = Catalog::open(|catalog| (catalog.account.oid, catalog.account.by_id));
             let columns = &catalog.account;
             let mut scan = table.scan(&[ScanKey::bigint(id)], &self.snapshot);
             let row = scan.next()?;
-            (!row.is_null(&columns.paused_at), row.get_not_null(&columns.profile), self.stamp_of(&row))
+            let (name, profile) = (row.get_not_null(&columns.name), row.get_not_null(&columns.profile));
+            (name, !row.is_null(&columns.paused_at), profile, self.stamp_of(&row))
         };
         let (catalog, table) = Catalog::open(|catalog| (catalog.profile.oid, catalog.profile.by_name));
         let key = ScanKey::text(&profile, pg_sys::DEFAULT_COLLATION_OID);
@@ -171,7 +187,7 @@ impl SnapshotReader {
         let row = scan.next()?;
         self.add_writer(&mut read_stamp, &row);
         let needs_verified_domain = row.get_not_null(&catalog.profile.needs_verified_domain);
-        Some(AccountState { is_paused, needs_verified_domain, read_stamp })
+        Some(AccountState { name, is_paused, needs_verified_domain, read_stamp })
     }
 
     /// Returns the domain of an account with this folded name.

@@ -3,7 +3,7 @@
 use token_auth_core::decision::{Code, DomainQuery};
 
 use super::catalog::Catalog;
-use super::state::{COLUMNS, CachedToken, TokenRow};
+use super::state::{AccountState, COLUMNS, CachedToken, TokenRow};
 use crate::pg::datum::{Jsonb, Timestamp};
 use crate::pg::tuple::{Composite, RowTemplate};
 use crate::pg::varlena::ShortText;
@@ -14,10 +14,10 @@ pub type Verification = Composite;
 /// The columns that depend on the question, counted from 0.
 const VALID: usize = 0;
 const CODE: usize = 1;
-const DOMAIN_ID: usize = 4;
+const DOMAIN_ID: usize = 5;
 
 /// Forms the verification of a token without a scope and a domain, as it is if the code is ok.
-pub fn template(token: &TokenRow) -> RowTemplate<COLUMNS> {
+pub fn template(token: &TokenRow, account: &AccountState) -> RowTemplate<COLUMNS> {
     RowTemplate::new(
         Catalog::current().verification,
         [
@@ -25,8 +25,10 @@ pub fn template(token: &TokenRow) -> RowTemplate<COLUMNS> {
             text_of(Code::Ok).as_datum(),
             token.id.into(),
             token.account_id.into(),
+            account.name.as_datum(),
             token.home.into(),
             token.name.as_datum(),
+            token.owner.as_ref().map_or(None::<String>.into(), |owner| owner.as_datum()),
             token.expires_at.into(),
             token.metadata.as_datum(),
         ],
@@ -61,7 +63,9 @@ pub fn without_token(code: Code) -> Verification {
                 text_of(code).as_datum(),
                 null.into(),
                 null.into(),
+                None::<String>.into(),
                 null.into(),
+                None::<String>.into(),
                 None::<String>.into(),
                 None::<Timestamp>.into(),
                 None::<Jsonb>.into(),

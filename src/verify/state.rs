@@ -3,6 +3,7 @@
 use token_auth_core::decision::{DomainQuery, TokenRights};
 use token_auth_core::identity::Identity;
 use token_auth_core::mvcc::ReadStamp;
+use token_auth_core::network::Networks;
 use token_auth_core::scope::access::AccessRows;
 use token_auth_core::secret::Digest;
 
@@ -11,7 +12,7 @@ use crate::pg::tuple::RowTemplate;
 use crate::pg::varlena::OwnedVarlena;
 
 /// The number of columns of a `token_auth.verification`.
-pub const COLUMNS: usize = 8;
+pub const COLUMNS: usize = 10;
 
 /// A token in the session's cache.
 pub struct CachedToken {
@@ -41,6 +42,8 @@ pub struct TokenRow {
     pub account_id: i64,
     pub home: Option<i64>,
     pub name: OwnedVarlena<String>,
+    pub owner: Option<OwnedVarlena<String>>,
+    pub networks: Option<Networks>,
     pub is_paused: bool,
     pub expires_at: Option<Timestamp>,
     pub metadata: OwnedVarlena<Jsonb>,
@@ -57,7 +60,8 @@ impl TokenRow {
             id: self.id,
             digest: self.digest,
             account_id: self.account_id,
-            rights: TokenRights::new(is_paused, self.expires_at.map(|at| at.0), self.access),
+            rights: TokenRights::new(is_paused, self.expires_at.map(|at| at.0), self.access)
+                .with_networks(self.networks),
             needs_verified_domain: account.needs_verified_domain,
             read_stamp,
         })
@@ -104,6 +108,7 @@ impl TokenState {
 /// The state that the tokens of an account share.
 #[derive(Clone)]
 pub struct AccountState {
+    pub name: OwnedVarlena<String>,
     pub is_paused: bool,
     pub needs_verified_domain: bool,
     pub read_stamp: ReadStamp,

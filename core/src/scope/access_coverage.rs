@@ -66,7 +66,7 @@ impl<'a> ScopeSet<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decision::{self, Code, DomainQuery, TokenRights};
+    use crate::decision::{self, Code, DomainQuery, Origin, TokenRights};
     use proptest::prelude::*;
 
     fn covers(held: &[Access], other: &[Access]) -> bool {
@@ -125,7 +125,7 @@ mod tests {
 
     fn may(access: &[Access], question: &Scope<'_>, domain: DomainQuery) -> bool {
         let facts = TokenRights::new(false, None, access.into());
-        decision::decide(&facts, Some(question), domain, || 0) == Code::Ok
+        decision::decide(&facts, Some(question), domain, Origin::Authenticated, || 0) == Code::Ok
     }
 
     #[test]

@@ -107,10 +107,10 @@ impl Watch {
     }
 }
 
-/// Returns the random part of a secret, between its prefix and its checksum.
+/// Returns the random part of a secret, between its prefix and its checksum. One that was imported has no other part.
 pub fn random_part(secret: &str) -> &str {
-    let end = secret.len() - 6;
-    &secret[end - 43..end]
+    let end = secret.len().saturating_sub(6);
+    end.checked_sub(43).map_or(secret, |start| &secret[start..end])
 }
 
 /// Returns a part of a message that is an internal of the library, if there is one.

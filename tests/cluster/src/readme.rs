@@ -12,6 +12,8 @@ pub const FUNCTIONS: &str = include_str!("../../../docs/functions.md");
 pub const ERRORS: &str = include_str!("../../../docs/errors.md");
 /// docs/settings.md
 pub const SETTINGS: &str = include_str!("../../../docs/settings.md");
+/// docs/leaks.md
+pub const LEAKS: &str = include_str!("../../../docs/leaks.md");
 /// docs/privileges.md
 pub const PRIVILEGES: &str = include_str!("../../../docs/privileges.md");
 /// docs/operations.md
@@ -62,7 +64,7 @@ pub fn actor_grant() -> String {
     grant.expect("docs/privileges.md has the statement").sql
 }
 
-/// Returns the SQL of docs/privileges.md that creates the roles `token_verifier`, `token_manager` and `token_revealer`.
+/// Returns the SQL of docs/privileges.md that creates the roles `token_verifier`, `token_manager` and so on.
 pub fn grants() -> String {
     let roles = examples(PRIVILEGES).into_iter().find(|example| example.sql.contains("CREATE ROLE token_verifier"));
     let sql = roles.expect("docs/privileges.md has the roles").sql;

@@ -23,7 +23,8 @@ SELECT function, split_part(pair, '=', 1), replace(split_part(pair, '=', 2), 'SE
        ('set_domain_verified', 'id=1;verified=true;account_id=1'),
        ('delete_domain', 'id=1;account_id=1'),
        ('create_token', 'account_id=1;name=''x'';scopes=''{a:b}'';domain=''acme.example'';all_domains=false;'
-                        'expires_at=''2999-01-01Z'';metadata=''{}'''),
+                        'expires_at=''2999-01-01Z'';metadata=''{}'';owner=''ann'';networks=''{192.0.2.0/24}'';'
+                        'request_id=''r1'''),
        ('grant_access', 'id=2;scopes=''{a:b}'';domain=''acme.example'';all_domains=false;account_id=1'),
        ('revoke_access', 'id=2;domain=''acme.example'';all_domains=false;account_id=1'),
        ('reset_token', 'id=2;grace=''1 hour'';expires_at=''2999-01-01Z'';account_id=1'),
@@ -33,15 +34,25 @@ SELECT function, split_part(pair, '=', 1), replace(split_part(pair, '=', 2), 'SE
        ('set_token_expiry', 'id=2;expires_at=''2999-01-01Z'';account_id=1'),
        ('set_token_metadata', 'id=2;metadata=''{"a": 1}'';account_id=1'),
        ('merge_token_metadata', 'id=2;metadata=''{"a": 1}'';account_id=1'),
+       ('set_token_owner', 'id=2;owner=''ann'';account_id=1'),
+       ('set_token_networks', 'id=2;networks=''{192.0.2.0/24}'';account_id=1'),
+       ('import_token', 'account_id=1;name=''x'';scopes=''{a:b}'';domain=''acme.example'';all_domains=false;secret=NULL;'
+                        'digest=sha256(''an old secret'');scheme=''sha256'';hint=''old'';owner=''ann'';expires_at=''2999-01-01Z'';'
+                        'created_at=''2020-01-01Z'';metadata=''{}'''),
+       ('revoke_tokens', 'account_id=1;owner=''ann'';created_by=''ann'';created_before=''2020-01-01Z'';'
+                         'domain=''acme.example'';action=''pause'''),
+       ('report_leaked_secret', 'secret=SECRET;source=''a gist'''),
+       ('describe_token', 'secret=SECRET'),
        ('delete_token', 'id=2;confirm_name=''one'';account_id=1'),
        ('reveal_token', 'id=2;account_id=1'),
        ('reseal_tokens', 'max_tokens=1'),
        ('sweep', 'max_tokens=1'),
-       ('verify_token', 'secret=SECRET;scope=''email:send'';domain=''acme.example'''),
-       ('verify_token_digest', 'digest=sha256(SECRET);scope=''email:send'';domain=''acme.example'''),
-       ('token_is_valid', 'secret=SECRET;scope=''email:send'';domain=''acme.example'''),
-       ('authenticate', 'secret=SECRET'),
-       ('authenticate_digest', 'digest=sha256(SECRET)'),
+       ('verify_token', 'secret=SECRET;scope=''email:send'';domain=''acme.example'';client=''192.0.2.1'''),
+       ('verify_token_digest', 'digest=sha256(SECRET);scope=''email:send'';domain=''acme.example'';client=''192.0.2.1'';'
+                               'scheme=''token_auth'''),
+       ('token_is_valid', 'secret=SECRET;scope=''email:send'';domain=''acme.example'';client=''192.0.2.1'''),
+       ('authenticate', 'secret=SECRET;client=''192.0.2.1'''),
+       ('authenticate_digest', 'digest=sha256(SECRET);scheme=''token_auth'';client=''192.0.2.1'''),
        ('allows', 'scope=''email:send'';domain=''acme.example'''),
        ('allowed_domains', 'scope=''email:send'''),
        ('allowed_domain_ids', 'scope=''email:send''')) AS v (function, arguments),
@@ -65,7 +76,8 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'UNDO0';
     EXCEPTION
         WHEN SQLSTATE 'UNDO0' THEN
-            result := 'returns ' || regexp_replace(regexp_replace(result, '^[1-9]$', 'an id'), '^\((\d+,)+', '(id,');
+            result := 'returns ' || regexp_replace(regexp_replace(result, '^[1-9]\d*$', 'an id'), '^\((\d+,)+', '(id,');
+            result := replace(result, ',' || session_user || ')', ',the caller)');
             result := regexp_replace(result, 'tok_\w{49}|tok_\w+\.\.\.\w+|"\d{4}-[^"]*"|"?one \d+"?', '...', 'g');
         WHEN OTHERS THEN
             result := SQLSTATE || ' ' || SQLERRM;

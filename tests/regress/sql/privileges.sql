@@ -25,6 +25,7 @@ SELECT code FROM token_auth.verify_token(:'secret', 'email:send', 'acme.example'
 SELECT oid::regprocedure FROM pg_proc WHERE pronamespace = 'token_auth'::regnamespace
    AND has_function_privilege(oid, 'EXECUTE') ORDER BY 1;
 SELECT regress.outcome('SELECT token_auth.verify_token_digest(''\x00'')');
+SELECT regress.outcome('SELECT token_auth.import_token(1, ''x'', ''{*}'', all_domains => true, digest => ''x'')');
 SELECT regress.outcome('SELECT * FROM token_auth.token');
 SELECT regress.outcome('SELECT * FROM token_auth.tokens');
 SELECT regress.outcome('SELECT token_auth.pause_token(1)');
@@ -47,6 +48,9 @@ SELECT statement, regress.outcome(statement) FROM unnest(ARRAY[
     'SELECT token_auth.authenticate(''x'')',
     'SELECT token_auth.reveal_token(1)',
     'SELECT token_auth.reseal_tokens()',
+    'SELECT token_auth.import_token(1, ''x'', ''{*}'', all_domains => true, digest => ''x'')',
+    'SELECT token_auth.report_leaked_secret(''x'', ''x'')',
+    'SELECT token_auth.describe_token(''x'')',
     'SELECT token_auth.sweep()',
     'CREATE TABLE token_auth.mine ()']) AS statement;
 SELECT token_auth.rename_token(1, 'managed');

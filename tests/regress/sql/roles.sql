@@ -6,7 +6,7 @@ CREATE ROLE regress_manager;
 CREATE ROLE regress_verifier;
 CREATE ROLE regress_nobody;
 
-GRANT EXECUTE ON FUNCTION token_auth.verify_token, token_auth.token_is_valid TO regress_verifier;
+GRANT EXECUTE ON FUNCTION token_auth.verify_token, token_auth.token_is_valid, token_auth.describe_token TO regress_verifier;
 GRANT EXECUTE ON FUNCTION
     token_auth.create_account, token_auth.pause_account, token_auth.resume_account, token_auth.rename_account,
     token_auth.set_account_profile, token_auth.delete_account, token_auth.add_account_admin,
@@ -14,7 +14,8 @@ GRANT EXECUTE ON FUNCTION
     token_auth.create_domain, token_auth.rename_domain, token_auth.set_domain_verified, token_auth.delete_domain,
     token_auth.create_token, token_auth.grant_access, token_auth.revoke_access, token_auth.reset_token,
     token_auth.pause_token, token_auth.resume_token, token_auth.rename_token, token_auth.set_token_expiry,
-    token_auth.set_token_metadata, token_auth.merge_token_metadata, token_auth.delete_token
+    token_auth.set_token_metadata, token_auth.merge_token_metadata, token_auth.set_token_owner,
+    token_auth.set_token_networks, token_auth.delete_token, token_auth.revoke_tokens
     TO regress_manager;
 GRANT SELECT ON token_auth.tokens, token_auth.account, token_auth.domain, token_auth.token_access, token_auth.profile
     TO regress_manager;

@@ -14,6 +14,7 @@ pub enum Kind {
     ResumeToken,
     PauseAccount,
     ResumeAccount,
+    RenameAccount,
     GrantAccess,
     RevokeAccess,
     RenameToken,
@@ -21,6 +22,8 @@ pub enum Kind {
     ExpireByHand,
     RedateByHand,
     SetMetadata,
+    SetOwner,
+    SetNetworks,
     MoveHome,
     RenameDomain,
     VerifyDomain,
@@ -34,11 +37,12 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Kind; 21] = [
+    pub const ALL: [Kind; 24] = [
         Kind::PauseToken,
         Kind::ResumeToken,
         Kind::PauseAccount,
         Kind::ResumeAccount,
+        Kind::RenameAccount,
         Kind::GrantAccess,
         Kind::RevokeAccess,
         Kind::RenameToken,
@@ -46,6 +50,8 @@ impl Kind {
         Kind::ExpireByHand,
         Kind::RedateByHand,
         Kind::SetMetadata,
+        Kind::SetOwner,
+        Kind::SetNetworks,
         Kind::MoveHome,
         Kind::RenameDomain,
         Kind::VerifyDomain,
@@ -117,6 +123,10 @@ impl World {
                 let function = if pause { "pause_account" } else { "resume_account" };
                 Some(format!("SELECT token_auth.{function}({account})"))
             }
+            Kind::RenameAccount => {
+                self.account_name = format!("account {account} {number}");
+                Some(format!("SELECT token_auth.rename_account({account}, '{}')", self.account_name))
+            }
             Kind::SetAccountProfile => {
                 self.profile = 1 - self.profile;
                 let name = &self.profiles[self.profile].name;
@@ -145,6 +155,8 @@ impl World {
                     id: 0,
                     secret: String::new(),
                     name: format!("n{number}"),
+                    owner: None,
+                    has_networks: false,
                     metadata: metadata(number),
                     paused: false,
                     expires_at: None,
@@ -228,6 +240,15 @@ impl World {
             Kind::SetMetadata => {
                 token.metadata = metadata(number);
                 Some(format!("SELECT token_auth.set_token_metadata({id}, '{}')", token.metadata))
+            }
+            Kind::SetOwner => {
+                token.owner = Some(format!("o{number}"));
+                Some(format!("SELECT token_auth.set_token_owner({id}, 'o{number}')"))
+            }
+            Kind::SetNetworks => {
+                token.has_networks = !token.has_networks;
+                let networks = if token.has_networks { "{192.0.2.0/24}" } else { "{0.0.0.0/0,::/0}" };
+                Some(format!("SELECT token_auth.set_token_networks({id}, '{networks}')"))
             }
             Kind::SetExpiry => {
                 token.expires_at = Some(moment.clone());

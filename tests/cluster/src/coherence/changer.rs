@@ -102,7 +102,8 @@ impl<'a> Changer<'a> {
             );
             Profile { name, needs_verified_domain: false }
         });
-        let account = session.account_under(&format!("account {who}"), &profiles[0].name);
+        let account_name = format!("account {who}");
+        let account = session.account_under(&account_name, &profiles[0].name);
         let domains = ["a.example", "b.example"].map(|name| {
             let id = session.get("SELECT domain_id FROM token_auth.create_domain($1, $2)", &[&account, &name]);
             Domain { id, name: name.to_owned(), verified: false }
@@ -110,7 +111,7 @@ impl<'a> Changer<'a> {
         let ask = session.prepare(BY_SECRET).expect(BY_SECRET);
         let second_ask = second.prepare(BY_SECRET).expect(BY_SECRET);
         let (domains, tokens) = (domains.to_vec(), Vec::new());
-        let world = World { account, account_paused: false, profiles, profile: 0, domains, tokens };
+        let world = World { account, account_name, account_paused: false, profiles, profile: 0, domains, tokens };
         let random = Random(number as u64 + 1);
         let mut changer = Self {
             number,

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 #[derive(Clone)]
 pub struct World {
     pub account: i64,
+    pub account_name: String,
     pub account_paused: bool,
     /// Two profiles, one of which is the account's.
     pub profiles: [Profile; 2],
@@ -33,6 +34,9 @@ pub struct Token {
     pub id: i64,
     pub secret: String,
     pub name: String,
+    pub owner: Option<String>,
+    /// It has networks. The questions name no client.
+    pub has_networks: bool,
     pub metadata: String,
     pub paused: bool,
     /// In PostgreSQL's text form.
@@ -54,7 +58,7 @@ pub const QUESTIONS: [Question; 4] = [
 ];
 
 /// No token has this secret.
-pub const NOT_FOUND: &str = "(f,not_found,,,,,,)";
+pub const NOT_FOUND: &str = "(f,not_found,,,,,,,,)";
 
 impl World {
     /// Returns the expected verification in PostgreSQL's text form.
@@ -70,8 +74,10 @@ impl World {
             code.to_owned(),
             token.id.to_string(),
             self.account.to_string(),
+            quoted(&self.account_name),
             domain_id.map(|id| id.to_string()).unwrap_or_default(),
             quoted(&token.name),
+            quoted(token.owner.as_deref().unwrap_or_default()),
             quoted(token.expires_at.as_deref().unwrap_or_default()),
             quoted(&token.metadata),
         ];
@@ -85,6 +91,9 @@ impl World {
         }
         if token.expired {
             return "expired";
+        }
+        if token.has_networks {
+            return "network_not_allowed";
         }
         let rows: Vec<&str> = match (scope, domain) {
             (None, None) => return "ok",

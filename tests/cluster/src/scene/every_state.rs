@@ -65,9 +65,19 @@ pub fn everything(db: &mut Client) -> Vec<String> {
 }
 
 fn cover_every_code(answers: &[String]) -> bool {
-    ["not_found", "paused", "expired", "domain_not_allowed", "insufficient_scope", "ok"]
+    ["not_found", "paused", "expired", "network_not_allowed", "domain_not_allowed", "insufficient_scope", "ok"]
         .iter()
         .all(|code| answers.iter().any(|answer| answer.contains(&format!(",{code},"))))
+}
+
+/// Imports a token of another system.
+fn import(db: &mut Client, account: i64) -> NewToken {
+    let secret = "21|a plain text token of another system".to_owned();
+    let id = db.get(
+        "SELECT token_auth.import_token($1, 'imported', '{*}', all_domains => true, secret => $2, scheme => 'sha256_after_pipe')",
+        &[&account, &secret],
+    );
+    NewToken { id, secret }
 }
 
 fn tokens_of_a_busy_account(db: &mut Client) -> Vec<NewToken> {
@@ -100,10 +110,17 @@ fn tokens_of_a_busy_account(db: &mut Client) -> Vec<NewToken> {
     db.run("SELECT token_auth.set_token_metadata($1, $2::text::jsonb)", &[&big.id, &BIG_NUMBERS]);
     db.run("SELECT token_auth.set_token_expiry($1, '2200-01-01')", &[&big.id]);
 
+    let owned = db.account_token(account, "of a person, from some networks", &["*"]);
+    db.run("SELECT token_auth.set_token_owner($1, 'user-1')", &[&owned.id]);
+    db.run("SELECT token_auth.set_token_networks($1, '{192.0.2.0/24,2001:db8::/32}')", &[&owned.id]);
+    let leaked = db.account_token(account, "leaked", &["*"]);
+    db.run("SELECT token_auth.report_leaked_secret($1, 'a gist')", &[&leaked.secret]);
+    let imported = import(db, account);
+
     let ended = domain_without_a_live_token(db, account);
     vec![
         mail.token, shop.token, last.token, paused, retiring, successor, orphan, gone, expired, several, everywhere,
-        big, ended,
+        big, owned, leaked, imported, ended,
     ]
 }
 

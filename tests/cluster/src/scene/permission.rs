@@ -109,8 +109,8 @@ fn start_cluster() -> Cluster {
     superuser.batch_execute(&readme::grants()).expect("the GRANTs of docs/privileges.md");
     superuser
         .batch_execute(
-            "CREATE ROLE alice  LOGIN IN ROLE token_manager, token_revealer;
-             CREATE ROLE bob    LOGIN IN ROLE token_manager, token_revealer;
+            "CREATE ROLE alice  LOGIN IN ROLE token_manager, token_revealer, token_importer, leak_reporter;
+             CREATE ROLE bob    LOGIN IN ROLE token_manager, token_revealer, token_importer, leak_reporter;
              CREATE ROLE holder LOGIN;
              CREATE ROLE nobody LOGIN;
              GRANT EXECUTE ON FUNCTION token_auth.authenticate, token_auth.authenticate_digest, token_auth.sweep,

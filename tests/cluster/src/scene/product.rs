@@ -199,7 +199,7 @@ const DATABASE: &str = "app";
 const FUNCTIONS_THAT_TELL_SECRETS: &str = "
     SELECT proname::text FROM pg_proc
     WHERE pronamespace = 'token_auth'::regnamespace AND has_function_privilege(oid, 'EXECUTE')
-      AND (prorettype = 'text'::regtype OR 'secret' = ANY (proargnames[pronargs + 1:]))
+      AND proname <> 'any_text' AND (prorettype = 'text'::regtype OR 'secret' = ANY (proargnames[pronargs + 1:]))
     ORDER BY 1";
 
 fn readable_relations(session: &mut Client) -> Vec<String> {

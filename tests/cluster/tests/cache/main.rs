@@ -7,6 +7,7 @@ mod coherence_standby;
 mod coherence_tables;
 #[cfg(feature = "assertions")]
 mod discarded;
+mod imported;
 mod session;
 mod session_bounds;
 mod session_statement;

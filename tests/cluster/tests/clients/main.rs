@@ -1,5 +1,7 @@
 //! The clients of docs/clients.md: each example runs, prints what the page says, and puts the secret where the page says.
 
+mod leaked;
+
 use std::env;
 use std::fs;
 use std::io;

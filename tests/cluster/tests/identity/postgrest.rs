@@ -161,7 +161,7 @@ fn the_roles_of_requests_cannot_authenticate_by_themselves() {
             &[&function],
         )
     };
-    assert_eq!(executors("token_auth.authenticate(text)"), ["request_authenticator"]);
+    assert_eq!(executors("token_auth.authenticate(text, inet)"), ["request_authenticator"]);
     assert_eq!(executors("api.authenticate_request()"), ["request_authenticator", "web_anon"]);
 }
 

@@ -46,6 +46,10 @@ impl Breaker {
     /// Violates every constraint.
     fn break_every_constraint(&mut self) {
         let mut provoked = BTreeSet::new();
+        self.stage.superuser.run(
+            "UPDATE token_auth.token SET request_id = 'request' WHERE ctid = (SELECT min(ctid) FROM token_auth.token)",
+            &[],
+        );
         for (table, constraint, changes) in WRONG_ROWS {
             let refusal = self.insert_wrong_row(table, changes);
             assert_eq!(refusal.constraint, *constraint, "{table} {changes}: {refusal:?}");
@@ -141,6 +145,7 @@ impl Breaker {
             "UPDATE token_auth.domain SET account_id = account_id + 1000 WHERE account_id = $1",
             "UPDATE token_auth.token SET id = id + 1000 WHERE account_id = $1",
             "UPDATE token_auth.token SET account_id = account_id + 1000 WHERE account_id = $1",
+            "UPDATE token_auth.token SET scheme = 'sha512' WHERE account_id = $1",
             "UPDATE token_auth.token_access SET id = id + 1000 WHERE account_id = $1",
         ] {
             self.stage.watch.refused(&mut session, "23514", sql, &[&self.stage.account]);
@@ -192,6 +197,11 @@ const WRONG_ROWS: &[(&str, &str, &str)] = &[
     ("profile", "profile_reset_expires", r#"{"can_expire": false}"#),
     ("profile", "profile_reset_grace_range", r#"{"reset_grace": "-1 second"}"#),
     ("profile", "profile_expired_retention_range", r#"{"expired_retention": "101 years"}"#),
+    ("profile", "profile_default_lifetime_range", r#"{"default_lifetime": "-1 day"}"#),
+    ("profile", "profile_max_lifetime_range", r#"{"max_lifetime": "101 years"}"#),
+    ("profile", "profile_default_lifetime_is_allowed", r#"{"default_lifetime": "2 days", "max_lifetime": "1 day"}"#),
+    ("profile", "profile_lifetime_expires", r#"{"max_lifetime": "1 day", "can_expire": false, "can_reset": false}"#),
+    ("profile", "profile_max_tokens_range", r#"{"max_tokens": 0}"#),
     ("profile_resource", "profile_resource_pkey", r#"{"resource": "email"}"#),
     ("profile_resource", "profile_resource_profile_fkey", r#"{"profile": "none"}"#),
     ("profile_resource", "profile_resource_resource_format", r#"{"resource": "*"}"#),
@@ -216,6 +226,13 @@ const WRONG_ROWS: &[(&str, &str, &str)] = &[
     ("token", "token_digest_is_sha256", r#"{"digest": "$digest00"}"#),
     ("token", "token_name_is_name", r#"{"name": ""}"#),
     ("token", "token_created_by_is_name", r#"{"created_by": ""}"#),
+    ("token", "token_owner_is_name", r#"{"owner": ""}"#),
+    ("token", "token_networks_count", r#"{"networks": []}"#),
+    ("token", "token_scheme_is_known", r#"{"scheme": "md5"}"#),
+    ("token", "token_request_id_is_name", r#"{"request_id": ""}"#),
+    ("token", "token_account_id_request_id_key", r#"{"request_id": "request"}"#),
+    ("token", "token_leak_is_whole", r#"{"leaked_at": "2020-01-01Z"}"#),
+    ("token", "token_leak_source_is_name", r#"{"leaked_at": "2020-01-01Z", "leak_source": ""}"#),
     ("token", "token_hint_is_name", r#"{"hint": ""}"#),
     ("token", "token_created_at_finite", r#"{"created_at": "infinity"}"#),
     ("token", "token_expires_at_range", r#"{"expires_at": "infinity"}"#),

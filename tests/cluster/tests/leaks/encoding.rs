@@ -4,7 +4,7 @@ use cluster::{Client, Cluster, Sql, TokenAuth, refusal};
 use postgres::Row;
 
 /// Calls with text that is not UTF-8. `$1` is an account, `$2` a token.
-const REFUSED: [&str; 12] = [
+const REFUSED: [&str; 18] = [
     "token_auth.create_account(name => bad)",
     "token_auth.create_account(name => 'x', profile => bad)",
     "token_auth.rename_account(id => $1, name => bad)",
@@ -17,6 +17,12 @@ const REFUSED: [&str; 12] = [
     "token_auth.rename_token(id => $2, name => bad)",
     "token_auth.revoke_access(id => $2, domain => bad)",
     "token_auth.verify_token(NULL, scope => bad)",
+    "token_auth.create_token(account_id => $1, name => 'x', scopes => '{*}', all_domains => true, owner => bad)",
+    "token_auth.create_token(account_id => $1, name => 'x', scopes => '{*}', all_domains => true, request_id => bad)",
+    "token_auth.set_token_owner(id => $2, owner => bad)",
+    "token_auth.import_token($1, 'x', '{*}', all_domains => true, secret => 'an old secret of ' || bad)",
+    "token_auth.revoke_tokens(owner => bad)",
+    "token_auth.report_leaked_secret('x', source => bad)",
 ];
 
 #[test]
@@ -47,6 +53,27 @@ fn verification_accepts_bytes_that_are_not_utf8() {
     ] {
         let row = ascii.call(&format!("({call}).code")).expect("verification answers");
         assert_eq!(row.get::<_, String>(0), code, "{call}");
+    }
+}
+
+/// A digest that was stolen from the other system has any bytes, and so may a secret here.
+#[test]
+fn a_digest_that_is_sent_as_a_secret_finds_nothing_even_if_its_token_is_cached() {
+    let mut ascii = WithoutEncoding::start();
+    // Text has no zero byte.
+    let secret: String = ascii.db.get(
+        "SELECT 'an old secret of a customer ' || n FROM generate_series(1, 1000) AS n
+          WHERE position('\\x00'::bytea IN sha512(('an old secret of a customer ' || n)::bytea)) = 0 LIMIT 1",
+        &[],
+    );
+    let import = "token_auth.import_token($1, 'x', '{*}', all_domains => true, digest => sha512(";
+    ascii.call(&format!("{import}'{secret}'), scheme => 'sha512')")).expect("an import");
+    let as_secret = format!("(token_auth.verify_token(convert_from(sha512('{secret}'), 'SQL_ASCII'))).code");
+    let as_digest = format!("(token_auth.verify_token_digest(sha512('{secret}'), scheme => 'sha512')).code");
+    for _ in 0..3 {
+        assert_eq!(ascii.call(&as_digest).expect("it answers").get::<_, String>(0), "ok");
+        assert_eq!(ascii.call(&as_secret).expect("it answers").get::<_, String>(0), "not_found");
+        assert_eq!(ascii.db.verify(&secret, None, None).code, "ok");
     }
 }
 

@@ -17,6 +17,7 @@ const HUGE: &[(&str, &[&str])] = &[
             "huge_array(NULL::text, ARRAY[100000000])",
         ],
     ),
+    ("cidr[]", &["huge_array('192.0.2.0/24'::cidr, ARRAY[10000000])", "huge_array(NULL::cidr, ARRAY[100000000])"]),
 ];
 
 /// A value for an argument that is not tried.
@@ -28,6 +29,8 @@ fn usual(argument_type: &str) -> &'static str {
         "boolean" => "true",
         "jsonb" => "'{}'",
         "bytea" => "sha256('x')",
+        "inet" => "'192.0.2.1'",
+        "cidr[]" => "'{192.0.2.0/24}'",
         "interval" => "'1 hour'",
         "timestamp with time zone" => "NULL",
         other => panic!("what is a usual {other}?"),
@@ -85,7 +88,7 @@ fn scene(db: &mut Client) {
 }
 
 /// Plain DML, and settings.
-const STATEMENTS: [&str; 12] = [
+const STATEMENTS: [&str; 14] = [
     "INSERT INTO token_auth.profile (name) VALUES (huge('a', 1000000000))",
     "INSERT INTO token_auth.profile_resource VALUES ('default', huge('a', 1000000000), '{read}')",
     "INSERT INTO token_auth.profile_resource VALUES ('own', 'email', huge_array('a'::text, ARRAY[15000000]))",
@@ -96,6 +99,8 @@ const STATEMENTS: [&str; 12] = [
     "INSERT INTO token_auth.account_admin VALUES (1, huge('a', 1000000000))",
     "UPDATE token_auth.domain SET name = huge('a', 1000000000)",
     "UPDATE token_auth.token SET name = huge('a', 1000000000)",
+    "UPDATE token_auth.token SET owner = huge('a', 1000000000)",
+    "UPDATE token_auth.token SET networks = huge_array('192.0.2.0/24'::cidr, ARRAY[10000000])",
     "UPDATE token_auth.token_access SET scopes = huge_array('email:send'::text, ARRAY[15000000])",
     "SELECT set_config('token_auth.actor', huge('a', 1000000000), false)",
     "SELECT set_config('token_auth.identity', huge('a', 1000000000), false)",

@@ -122,6 +122,9 @@ fn live_a_life(stage: &mut Stage) {
         ("SELECT token_auth.set_token_metadata($1, '{\"a\": 1}')", "ok"),
         ("SELECT token_auth.merge_token_metadata($1, '{\"b\": 2}')", "ok"),
         ("SELECT token_auth.set_token_expiry($1, now() + interval '1 day')", "ok"),
+        ("SELECT token_auth.set_token_owner($1, 'ann')", "ok"),
+        ("SELECT token_auth.set_token_networks($1, '{192.0.2.0/24}')", "network_not_allowed"),
+        ("SELECT token_auth.set_token_networks($1, '{0.0.0.0/0,::/0}')", "ok"),
         ("SELECT token_auth.grant_access($1, '{stats:read}', all_domains => true)", "ok"),
         ("SELECT token_auth.revoke_access($1, all_domains => true)", "ok"),
     ] {
@@ -206,6 +209,39 @@ fn provoke_functions(stage: &mut Stage) {
     watch.token(&NewToken { id: row.get(0), secret: row.get(1) });
     watch.refused(manager, "55000", "SELECT token_auth.reset_token($1)", &[id]);
     watch.refused(manager, "22023", "SELECT token_auth.set_token_expiry($1, 'infinity')", &[id]);
+
+    let imported = &"an old secret of another system, 0123456789";
+    watch.secret("imported", imported);
+    let import =
+        "SELECT token_auth.import_token($1, 'x', '{*}', all_domains => true, secret => $2, hint => $3, scheme => $4)";
+    superuser.run(import, &[account, imported, &None::<&str>, &"sha256"]);
+    watch.refused(superuser, "23505", import, &[account, imported, &None::<&str>, &"sha256"]);
+    watch.refused(superuser, "22023", import, &[account, imported, imported, &"sha512"]);
+    watch.refused(superuser, "22023", import, &[account, imported, &None::<&str>, &"token_auth"]);
+    watch.refused(superuser, "22023", import, &[account, imported, &None::<&str>, &"md5"]);
+    let import = "SELECT token_auth.import_token($1, 'x', '{*}', all_domains => true, digest => $2, created_at => $3::text::timestamptz)";
+    watch.refused(superuser, "22023", import, &[account, &vec![7_u8; 31], &None::<&str>]);
+    watch.refused(superuser, "22023", import, &[account, &vec![7_u8; 32], &"2999-01-01"]);
+    watch.refused(
+        superuser,
+        "22023",
+        "SELECT token_auth.import_token($1, 'x', '{*}', all_domains => true)",
+        &[account],
+    );
+    watch.refused(superuser, "22023", "SELECT token_auth.report_leaked_secret($1, ' ')", &[secret]);
+    watch.refused(superuser, "22023", "SELECT token_auth.verify_token_digest('x', scheme => $1)", &[secret]);
+    for (code, sql) in [
+        ("22023", "SELECT token_auth.revoke_tokens()"),
+        ("22023", "SELECT token_auth.revoke_tokens(owner => 'ann', action => $1)"),
+        ("22023", "SELECT token_auth.revoke_tokens(owner => 'ann', domain => $1)"),
+        ("22004", "SELECT token_auth.revoke_tokens(owner => nullif($1, $1))"),
+        ("22004", "SELECT token_auth.set_token_networks((SELECT min(id) FROM token_auth.tokens), NULL)"),
+        ("22023", "SELECT token_auth.set_token_networks((SELECT min(id) FROM token_auth.tokens), '{}')"),
+        ("22023", "SELECT token_auth.set_token_owner((SELECT min(id) FROM token_auth.tokens), $1 || chr(7))"),
+    ] {
+        let arguments: &[&(dyn ToSql + Sync)] = if sql.contains("$1") { &[secret] } else { &[] };
+        watch.refused(manager, code, sql, arguments);
+    }
 
     for scope in ["email", "email:*", "*", "", "Email:Send"] {
         watch.refused(verifier, "22023", "SELECT token_auth.verify_token($1, $2)", &[secret, &scope]);

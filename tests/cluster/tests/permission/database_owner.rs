@@ -9,7 +9,7 @@ fn installed(cluster: &Cluster, database: &str) -> Client {
         admin
             .batch_execute(
                 "CREATE ROLE shop_owner LOGIN; CREATE ROLE token_verifier LOGIN; CREATE ROLE token_manager LOGIN;
-                 CREATE ROLE token_revealer LOGIN",
+                 CREATE ROLE token_revealer LOGIN; CREATE ROLE token_importer LOGIN; CREATE ROLE leak_reporter LOGIN",
             )
             .expect("roles");
     }
@@ -313,11 +313,11 @@ fn a_dump_restores_his_privileges_and_those_that_he_granted() {
     let may = |db: &mut Client| -> Vec<String> {
         db.list(
             "SELECT role || ' ' || oid::regprocedure || ' ' || has_function_privilege(role, oid, 'EXECUTE WITH GRANT OPTION')
-               FROM pg_proc, unnest('{shop_owner,token_verifier,token_manager,token_revealer}'::text[]) AS role
+               FROM pg_proc, unnest('{shop_owner,token_verifier,token_manager,token_revealer,token_importer,leak_reporter}'::text[]) AS role
               WHERE pronamespace = 'token_auth'::regnamespace AND has_function_privilege(role, oid, 'EXECUTE')
               UNION ALL
              SELECT role || ' ' || oid::regclass || ' ' || has_table_privilege(role, oid, 'SELECT WITH GRANT OPTION')
-               FROM pg_class, unnest('{shop_owner,token_verifier,token_manager,token_revealer}'::text[]) AS role
+               FROM pg_class, unnest('{shop_owner,token_verifier,token_manager,token_revealer,token_importer,leak_reporter}'::text[]) AS role
               WHERE relnamespace = 'token_auth'::regnamespace AND relkind IN ('r', 'v') AND has_table_privilege(role, oid, 'SELECT')
               ORDER BY 1",
             &[],

@@ -38,6 +38,11 @@ fn the_sql_in_privileges_runs_and_prints_what_the_page_shows() {
 }
 
 #[test]
+fn the_sql_in_leaks_runs_and_prints_what_the_page_shows() {
+    runs_and_prints_what_the_page_shows(readme::LEAKS, 2);
+}
+
+#[test]
 fn the_sql_in_operations_runs_and_prints_what_the_page_shows() {
     runs_and_prints_what_the_page_shows(readme::OPERATIONS, 2);
 }
@@ -108,6 +113,7 @@ fn the_roles_of_privileges_may_call_their_functions_and_no_others() {
         "allowed_domains",
         "allows",
         "any_account",
+        "any_text",
         "current_account_id",
         "current_token_id",
         "deauthenticate",
@@ -117,8 +123,10 @@ fn the_roles_of_privileges_may_call_their_functions_and_no_others() {
         names.sort();
         names
     };
-    assert_eq!(callable(&mut db, "token_verifier"), with_public(&["token_is_valid", "verify_token"]));
+    assert_eq!(callable(&mut db, "token_verifier"), with_public(&["describe_token", "token_is_valid", "verify_token"]));
     assert_eq!(callable(&mut db, "token_revealer"), with_public(&["reveal_token"]));
+    assert_eq!(callable(&mut db, "token_importer"), with_public(&["import_token"]));
+    assert_eq!(callable(&mut db, "leak_reporter"), with_public(&["report_leaked_secret"]));
     let for_superusers = [
         "authenticate",
         "authenticate_digest",
@@ -138,7 +146,8 @@ fn the_roles_of_privileges_may_call_their_functions_and_no_others() {
          ORDER BY 1",
         &[],
     );
-    let for_others = ["verify_token", "token_is_valid", "reveal_token"];
+    let for_others =
+        ["verify_token", "token_is_valid", "describe_token", "reveal_token", "import_token", "report_leaked_secret"];
     let for_managers: Vec<String> = all
         .into_iter()
         .filter(|name| !for_others.contains(&name.as_str()) && !for_superusers.contains(&name.as_str()))

@@ -42,6 +42,20 @@ fn ten_thousand_reveals_give_ten_thousand_right_secrets() {
 }
 
 #[test]
+fn an_imported_secret_is_revealed_by_whatever_scheme_it_is_found_if_it_was_known() {
+    let Vault { db, account, .. } = &mut Vault::start();
+    for scheme in ["sha256", "sha256_after_pipe", "sha512"] {
+        let secret = format!("17|an old secret in {scheme}");
+        let import = "SELECT token_auth.import_token($1, 'x', '{*}', all_domains => true, secret => $2, scheme => $3)";
+        let id: i64 = db.get(import, &[account, &secret, &scheme]);
+        assert_eq!(db.get::<String>(REVEAL, &[&id]), secret, "{scheme}");
+    }
+    let import = "SELECT token_auth.import_token($1, 'x', '{*}', all_domains => true, digest => sha256('unknown'))";
+    let id: i64 = db.get(import, &[account]);
+    assert_eq!(db.refused(REVEAL, &[&id]).constraint, "not_sealed");
+}
+
+#[test]
 fn a_revealed_secret_is_the_secret_that_verifies_whatever_became_of_the_token() {
     let Vault { db, account, .. } = &mut Vault::start();
     let own = db.domain(*account, "mail.example").token;

@@ -73,6 +73,21 @@ fn the_list_shows_a_role_no_more_than_its_columns_and_a_view_over_it_can_hide_ro
 }
 
 /// An account with many tokens in two domains, some of them paused or expired, and many accounts with a few.
+/// A session plans the query of a foreign key once, perhaps while the table is empty. It then keeps the plan.
+#[test]
+fn the_foreign_key_of_access_finds_its_token_by_both_columns_even_if_it_is_planned_on_an_empty_table() {
+    let cluster = Cluster::builder().preload("token_auth").start();
+    let mut db = cluster.create_database_with_token_auth("app");
+    db.run(
+        "PREPARE of_foreign_key (bigint, bigint) AS
+             SELECT 1 FROM ONLY token_auth.token x WHERE account_id = $1 AND id = $2 FOR KEY SHARE OF x",
+        &[],
+    );
+    db.run("SET plan_cache_mode = force_generic_plan", &[]);
+    let plan: Vec<String> = db.list("EXPLAIN (COSTS OFF) EXECUTE of_foreign_key(1, 1)", &[]);
+    assert!(plan.iter().any(|line| line.contains("token_account_id_id_key")), "{plan:?}");
+}
+
 fn with_many_tokens(cluster: &Cluster) -> Client {
     let mut db = cluster.create_database_with_token_auth("app");
     let account = db.account("many");

@@ -5,6 +5,7 @@ mod dump;
 mod harness;
 mod headers;
 mod list;
+mod race_revoke;
 mod races;
 mod reinstall;
 mod reinstall_stress;

@@ -74,6 +74,62 @@ fn the_name_of_a_domain_is_taken_once_in_whatever_case() {
     });
 }
 
+#[test]
+fn a_request_creates_one_token() {
+    race(|arena, level, round| {
+        let account = arena.admin.account(&format!("{level:?} {round}"));
+        let create = |work: &mut Transaction| {
+            let sql =
+                "SELECT * FROM token_auth.create_token($1, 'x', '{*}', all_domains => true, request_id => 'once')";
+            work.query(sql, &[&account])
+        };
+
+        let loser = arena.one_wins(level, [&|a| create(a).map(drop), &|b| create(b).map(drop)]);
+        assert_refused(&loser, "23505", level);
+        if loser.code == "23505" {
+            assert_eq!(loser.constraint, "request_repeated", "{loser:?}");
+        }
+    });
+}
+
+#[test]
+fn a_secret_is_imported_once() {
+    race(|arena, level, round| {
+        let account = arena.admin.account(&format!("{level:?} {round}"));
+        let secret = format!("an old secret {level:?} {round}");
+        let import = |work: &mut Transaction| {
+            let sql = "SELECT token_auth.import_token($1, 'x', '{*}', all_domains => true, secret => $2)";
+            work.query(sql, &[&account, &secret])
+        };
+
+        let loser = arena.one_wins(level, [&|a| import(a).map(drop), &|b| import(b).map(drop)]);
+        assert_refused(&loser, "23505", level);
+    });
+}
+
+#[test]
+fn an_account_never_has_more_tokens_than_max_tokens() {
+    race(|arena, level, round| {
+        if round == 1 {
+            arena.admin.own_profile(&format!("{level:?}"), r#"{"max_tokens": 2}"#);
+        }
+        let account = arena.admin.account_under(&format!("{level:?} {round}"), &format!("{level:?}"));
+        arena.admin.account_token(account, "first", &["*"]);
+        let create = |work: &mut Transaction| {
+            work.query("SELECT * FROM token_auth.create_token($1, 'x', '{*}', all_domains => true)", &[&account])
+        };
+        let import = |work: &mut Transaction| {
+            let sql = "SELECT token_auth.import_token($1, 'x', '{*}', all_domains => true, digest => sha256($2::text::bytea))";
+            work.query(sql, &[&account, &format!("{level:?} {round}")])
+        };
+
+        let loser = arena.one_wins(level, [&|a| create(a).map(drop), &|b| import(b).map(drop)]);
+        assert_refused(&loser, "53400", level);
+        let tokens: i64 = arena.admin.get("SELECT count(*) FROM token_auth.token WHERE account_id = $1", &[&account]);
+        assert_eq!(tokens, 2, "{level:?}, round {round}");
+    });
+}
+
 fn the_last_token_survives(statements: [&str; 2]) {
     race(|arena, level, round| {
         let account = arena.admin.account(&format!("{level:?} {round}"));

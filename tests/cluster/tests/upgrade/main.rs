@@ -17,7 +17,7 @@ const SURROUNDINGS: &str = "
     SELECT 'setting ' || (setdatabase <> 0)::text || ' ' || setrole::regrole || ' ' || setconfig::text FROM pg_db_role_setting
     UNION ALL
     SELECT 'privilege ' || oid::regprocedure || ' ' || role
-      FROM pg_proc, unnest('{public,token_verifier,token_manager,token_revealer}'::text[]) AS role
+      FROM pg_proc, unnest('{public,token_verifier,token_manager,token_revealer,token_importer,leak_reporter}'::text[]) AS role
      WHERE pronamespace = 'token_auth'::regnamespace AND has_function_privilege(role, oid, 'EXECUTE')
     UNION ALL
     SELECT 'privilege ' || oid::regclass || ' ' || grantee::regrole || ' ' || privilege_type || is_grantable::text
@@ -140,7 +140,10 @@ fn a_dump_restores_into_every_later_version() {
             .start();
         later
             .connect("postgres", "postgres")
-            .batch_execute("CREATE ROLE token_verifier; CREATE ROLE token_manager; CREATE ROLE token_revealer")
+            .batch_execute(
+                "CREATE ROLE token_verifier; CREATE ROLE token_manager; CREATE ROLE token_revealer;
+                 CREATE ROLE token_importer; CREATE ROLE leak_reporter",
+            )
             .expect("the roles, which are in no dump of a database");
         for format in [Format::Custom, Format::Plain, Format::Inserts, Format::Jobs] {
             let case = format!("{} to {} {format:?}", old.major(), new.major());

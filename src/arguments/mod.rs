@@ -3,8 +3,11 @@
 //! No function is STRICT: a NULL where a value is needed is an error, not a call without effect. Text arrives as bytes,
 //! because in a database with the encoding SQL_ASCII it may be anything.
 
+pub mod network;
+
 use pgrx::pg_extern;
 use token_auth_core::name;
+use token_auth_core::scheme::Scheme;
 use token_auth_core::scope::{self, Scope};
 
 use crate::error::{ArgumentError, Error, excerpt};
@@ -23,9 +26,29 @@ pub enum Tenant {
 /// least `bigint`, which missing values become in several languages.
 const ANY_ACCOUNT: i64 = -7_283_946_150_283_746_511;
 
+/// Returns the argument that means any account.
+pub fn any_account_id() -> Option<i64> {
+    Some(ANY_ACCOUNT)
+}
+
 #[pg_extern(sql = false)]
 fn any_account() -> i64 {
     ANY_ACCOUNT
+}
+
+/// The text that means any value of a filter. It is arbitrary, and no name: it has a control character.
+const ANY_TEXT: &str = "any value \u{7} of token_auth.revoke_tokens";
+
+#[pg_extern(sql = false)]
+fn any_text() -> &'static str {
+    ANY_TEXT
+}
+
+/// Returns the text that a filter asks for, or `None` for any. NULL is an error, as in [`Tenant::from_argument`].
+pub fn text_filter<'a>(argument: TextArg<'a>, what: &'static str) -> Result<Option<&'a str>, Error> {
+    let text = text(argument, what)?
+        .ok_or(ArgumentError::NullWidens { what, instead: "Pass a value, or leave the filter out." })?;
+    Ok(Some(text).filter(|text| *text != ANY_TEXT))
 }
 
 impl Tenant {
@@ -82,6 +105,11 @@ pub fn new_name<'a>(argument: TextArg<'a>, what: &'static str) -> Result<&'a str
     Ok(name)
 }
 
+/// Returns a new name for an object, or `None` for NULL.
+pub fn optional_name<'a>(argument: TextArg<'a>, what: &'static str) -> Result<Option<&'a str>, Error> {
+    if argument.is_none() { Ok(None) } else { new_name(argument, what).map(Some) }
+}
+
 /// Returns an error if a text is not a name.
 pub fn check_name(name: &str, what: &'static str) -> Result<(), Error> {
     name::check(name).map_err(|why| ArgumentError::BadName { what, name: excerpt(name), why }.into())
@@ -94,4 +122,13 @@ pub fn requested_scope<'a>(argument: TextArg<'a>) -> Result<Option<Scope<'a>>, E
             Scope::parse_question(text).map_err(|why| ArgumentError::BadScope { scope: excerpt(text), why }.into())
         })
         .transpose()
+}
+
+/// Returns the scheme of a digest.
+pub fn scheme_argument(argument: TextArg<'_>) -> Result<Scheme, Error> {
+    let name = required(argument, "scheme")?;
+    match Scheme::from_name(name) {
+        Some(scheme) => Ok(scheme),
+        None => Err(ArgumentError::UnknownScheme(text(argument, "scheme")?.map(excerpt).unwrap_or_default()).into()),
+    }
 }
